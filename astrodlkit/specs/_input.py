@@ -1,0 +1,314 @@
+"""What a network eats: channels, grid, stretch and standardisation."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import astropy.units as u
+import numpy as np
+
+from .._flags import Flag
+from ..exceptions import AstrodlkitWarning
+from ._record import Record
+from ._resize import resize
+from ._stretch import LuptonStretch, Picture, stretch_from_dict
+
+if TYPE_CHECKING:
+    from ..cutouts import Cutouts
+
+__all__ = ["InputSpec"]
+
+_PICTURE_BANDS = ({"r", "g", "b"}, {"red", "green", "blue"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec(Record):
+    """
+    The input contract of a network, the same in training and in use.
+
+    Parameters
+    ----------
+    bands : tuple of str
+        Band of each channel, as the red, the green and the blue one.
+    shape : tuple of int
+        Pixels of a stamp, (ny, nx).
+    mean, std : tuple of float
+        Of each channel over the training set, after the stretch.
+    stretch : LuptonStretch or Picture
+        From linear values to channels between 0 and 1.
+    width : float or None
+        Width of a stamp in Petrosian radii that hold 90 % of the flux.
+    bright : float
+        Mean over the channels that the brightest hundredth of the usable
+        pixels of a stamp has in the training set; stamps without a flux unit
+        are scaled to it.
+
+    Examples
+    --------
+    >>> from astrodlkit.specs import InputSpec, LuptonStretch
+    >>> spec = InputSpec(bands=("i", "r", "g"), shape=(96, 96), mean=(0.1,) * 3,
+    ...                  std=(0.1,) * 3, stretch=LuptonStretch(stretch=0.5, Q=5.0))
+    >>> InputSpec.from_dict(spec.to_dict()) == spec
+    True
+    """
+
+    bands: tuple[str, str, str]
+    shape: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    stretch: LuptonStretch | Picture
+    width: float | None = None
+    bright: float = 0.5
+
+    def __post_init__(self) -> None:
+        if len(self.bands) != 3 or len(self.mean) != 3 or len(self.std) != 3:
+            raise ValueError("bands, mean and std must have three entries each")
+        if len(self.shape) != 2 or min(self.shape) < 1:
+            raise ValueError(f"shape must be two positive numbers of pixels, got {self.shape}")
+        if not min(self.std) > 0:
+            raise ValueError(f"std must be positive, got {self.std}")
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """
+        The object from its JSON form.
+
+        Parameters
+        ----------
+        record : dict
+            What `to_dict` gave.
+
+        Returns
+        -------
+        spec : InputSpec
+            An equal object.
+        """
+        if isinstance(record.get("stretch"), Mapping):
+            record = {**record, "stretch": stretch_from_dict(record["stretch"])}
+        return super().from_dict(record)
+
+    def standardise(self, pictures: np.ndarray) -> np.ndarray:
+        """
+        The last step: subtract the mean and divide by the deviation.
+
+        Parameters
+        ----------
+        pictures : `~numpy.ndarray`, shape (n, 3, ny, nx)
+            Channels between 0 and 1.
+
+        Returns
+        -------
+        images : `~numpy.ndarray` of float32, shape (n, 3, ny, nx)
+            What the network takes.
+        """
+        mean = np.array(self.mean, dtype=np.float32)[:, None, None]
+        std = np.array(self.std, dtype=np.float32)[:, None, None]
+        return (pictures - mean) / std
+
+    def prepare(
+        self,
+        cutouts: Cutouts,
+        *,
+        bands: Sequence[str] | Mapping[str, str] | str | None = None,
+        stretch: LuptonStretch | Picture | str = "auto",
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Bring cutouts into the form that the network takes.
+
+        Parameters
+        ----------
+        cutouts : Cutouts
+            n stamps of one band, or of three or more.
+        bands : sequence of str, dict or str, optional
+            Names of the cutouts' bands that serve as the red, the green and
+            the blue channel; or a dict from the model's band to the cutouts';
+            or one name, used for all three channels. By default the model's
+            own names where the cutouts have them, the order of three bands
+            that are called red, green and blue (or R, G, B), and a single
+            band for all three channels.
+        stretch : LuptonStretch, Picture or "auto"
+            How values become channels between 0 and 1. ``"auto"``: the
+            model's stretch for cutouts with a flux unit (surface brightness,
+            or flux per pixel where the pixel scale is known); nothing but a
+            division by 255 for bands called red, green and blue without a
+            flux unit; otherwise the model's stretch on each stamp scaled to
+            its own brightness, with a warning.
+
+        Returns
+        -------
+        images : `~numpy.ndarray` of float32, shape (n, 3, ny, nx)
+            What the network takes.
+        flags : `~numpy.ndarray` of int32, shape (n,)
+            The cutouts' flags, with those for masked, non-finite and blank
+            stamps added.
+
+        Raises
+        ------
+        ValueError
+            If the bands cannot be told or the unit cannot be converted.
+        """
+        channels = self._channels(cutouts.bands, bands)
+        rule = self._rule(cutouts, channels, stretch)
+        distinct = sorted(set(channels))
+        used = cutouts.data[:, distinct]
+        usable = np.isfinite(used)
+        flags = np.array(cutouts.flags, dtype=np.int32)
+        flags[~usable.all(axis=(1, 2, 3))] |= Flag.NON_FINITE
+        if cutouts.mask is not None:
+            masked = cutouts.mask[:, distinct]
+            flags[masked.any(axis=(1, 2, 3))] |= Flag.MASKED_PIXELS
+            usable &= ~masked
+        # Sky is zero: that is what an unusable pixel is replaced by.
+        used = np.where(usable, used, 0).astype(np.float64, copy=False)
+        low = np.where(usable, used, np.inf).min(axis=(1, 2, 3), initial=np.inf)
+        high = np.where(usable, used, -np.inf).max(axis=(1, 2, 3), initial=-np.inf)
+        flags[low > high] |= Flag.ALL_MASKED
+        flags[low == high] |= Flag.BLANK
+        order = [distinct.index(c) for c in channels]
+        pictures = self._stretched(
+            used[:, order], usable[:, order], cutouts, rule, grey=len(distinct) == 1
+        )
+        return self.standardise(resize(pictures, self.shape)), flags
+
+    def _channels(
+        self, names: Sequence[str], bands: Sequence[str] | Mapping[str, str] | str | None
+    ) -> list[int]:
+        """Index of the cutouts' band for the red, the green and the blue channel."""
+        if bands is None:
+            lower = [name.lower() for name in names]
+            picture = next((p for p in _PICTURE_BANDS if len(names) == 3 and p == set(lower)), None)
+            if picture is not None and not set(self.bands) <= set(names):
+                wanted = ("red", "green", "blue") if "red" in picture else ("r", "g", "b")
+                return [lower.index(name) for name in wanted]
+            wanted = tuple(names) * 3 if len(names) == 1 else self.bands
+        elif isinstance(bands, str):
+            wanted = (bands,) * 3
+        elif isinstance(bands, Mapping):
+            missing = set(self.bands) - set(bands)
+            if missing:
+                raise ValueError(
+                    f"bands must name a band of the data for each of {self.bands}, "
+                    f"{sorted(missing)} are missing"
+                )
+            wanted = tuple(bands[name] for name in self.bands)
+        else:
+            wanted = tuple(bands) * 3 if len(bands) == 1 else tuple(bands)
+        if len(wanted) != 3 or not set(wanted) <= set(names):
+            raise ValueError(
+                f"bands must name, of the data's bands {tuple(names)}, the one for red, green and "
+                f"blue (for this model {self.bands}), or a single one; got {bands!r}; for example "
+                f"bands={tuple((list(names) * 3)[:3])}"
+            )
+        return [list(names).index(name) for name in wanted]
+
+    def _rule(
+        self, cutouts: Cutouts, channels: list[int], stretch: LuptonStretch | Picture | str
+    ) -> LuptonStretch | Picture | None:
+        """The stretch to use; None for the model's on stamps scaled to their own brightness."""
+        if isinstance(stretch, (LuptonStretch, Picture)):
+            return stretch
+        if stretch != "auto":
+            raise ValueError(
+                f"stretch must be 'auto', a LuptonStretch or a Picture, got {stretch!r}"
+            )
+        if nanomaggies(cutouts.unit) is not None:
+            return self.stretch
+        if {cutouts.bands[c].lower() for c in channels} in _PICTURE_BANDS:
+            return Picture(white=255.0)
+        warnings.warn(
+            "the cutouts have no flux unit: each stamp is scaled to its own brightness; give the "
+            "data a unit, or pass stretch=",
+            AstrodlkitWarning,
+            stacklevel=3,
+        )
+        return None
+
+    def _stretched(
+        self,
+        values: np.ndarray,
+        usable: np.ndarray,
+        cutouts: Cutouts,
+        rule: LuptonStretch | Picture | None,
+        grey: bool,
+    ) -> np.ndarray:
+        """Channels between 0 and 1."""
+        if isinstance(rule, Picture):
+            return rule.apply(values)
+        model = self.stretch if rule is None else rule
+        if not isinstance(model, LuptonStretch):
+            raise ValueError("this model takes finished pictures: pass stretch=Picture(white=...)")
+        # Colours that are not known must not be invented.
+        stretch = replace(model, scales=(1.0, 1.0, 1.0)) if grey or rule is None else model
+        if rule is None:
+            return stretch.apply(values * self._to_bright(values, usable, stretch))
+        return stretch.apply(values * self._to_surface_brightness(cutouts))
+
+    def _to_bright(
+        self, values: np.ndarray, usable: np.ndarray, stretch: LuptonStretch
+    ) -> np.ndarray:
+        """Factor that brings each stamp to the training set's brightness, shape (n, 1, 1, 1)."""
+        usable = usable.all(axis=1).reshape(len(values), -1)
+        intensity = np.where(usable, values.mean(axis=1).reshape(len(values), -1), np.inf)
+        intensity.sort(axis=1)
+        rank = np.maximum((0.99 * usable.sum(axis=1)).astype(int) - 1, 0)
+        level = np.take_along_axis(intensity, rank[:, None], axis=1)[:, 0]
+        level = np.where(np.isfinite(level) & (level > 0), level, 1.0)
+        return (stretch.inverse(self.bright) / level)[:, None, None, None]
+
+    @staticmethod
+    def _to_surface_brightness(cutouts: Cutouts) -> np.ndarray | float:
+        """Factor to nanomaggies per square arcsecond; 1 for data without a flux unit."""
+        known = nanomaggies(cutouts.unit)
+        if known is None:
+            return 1.0
+        factor, per_area = known
+        if per_area:
+            return factor
+        if cutouts.pixel_scale is None:
+            raise ValueError(
+                f"data in {cutouts.unit} per pixel need a pixel scale to become a surface "
+                "brightness; give the image a WCS, or pass stretch="
+            )
+        scale = np.broadcast_to(cutouts.pixel_scale.to_value(u.arcsec), len(cutouts.data))
+        return (factor / scale**2)[:, None, None, None]
+
+
+def nanomaggies(unit: u.UnitBase | None) -> tuple[float, bool] | None:
+    """
+    Factor from a unit to nanomaggies on the AB system.
+
+    Parameters
+    ----------
+    unit : `~astropy.units.UnitBase` or None
+        Unit of an image's pixels.
+
+    Returns
+    -------
+    factor, per_area : float, bool
+        The factor to nmgy, or to nmgy per square arcsecond for a surface
+        brightness; None for units without a flux in them.
+
+    Raises
+    ------
+    ValueError
+        For a flux per wavelength, which needs the band's wavelength first.
+    """
+    if unit is None:
+        return None
+    per_pixel = unit * u.pix if u.pix in getattr(unit, "bases", ()) else unit
+    for candidate, per_area in ((per_pixel, False), (unit * u.arcsec**2, True)):
+        try:
+            factor = candidate.to(u.nmgy, equivalencies=u.zero_point_flux(3631 * u.Jy))
+        except u.UnitConversionError:
+            continue
+        return float(factor), per_area
+    for candidate in (per_pixel, unit * u.arcsec**2):
+        if candidate.physical_type == "spectral flux density wav":
+            raise ValueError(
+                f"data in {unit} are a flux per wavelength; convert them to a flux per frequency "
+                "(for example with astropy.units.spectral_density) first"
+            )
+    return None
