@@ -1,6 +1,7 @@
 """Row flags: why a row of a result is suspect."""
 
 from enum import IntFlag
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +12,7 @@ __all__ = ["Flag", "decode_flags"]
 class Flag(IntFlag):
     """Bits of the ``flags`` column that every result carries."""
 
-    def __new__(cls, value: int, description: str = "") -> "Flag":
+    def __new__(cls, value: int, description: str = "") -> Self:
         member = int.__new__(cls, value)
         member._value_ = value
         member.description = description
