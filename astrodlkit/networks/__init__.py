@@ -1,0 +1,7 @@
+"""Plain torch modules on images of shape (n, c, ny, nx)."""
+
+from ._build import build
+from ._galaxy_zoo import GalaxyZooNetwork
+from ._vote_tree import GALAXY_ZOO_2, Question, VoteTree
+
+__all__ = ["GALAXY_ZOO_2", "GalaxyZooNetwork", "Question", "VoteTree", "build"]
