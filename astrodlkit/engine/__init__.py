@@ -1,0 +1,14 @@
+"""The loop from arrays to a network's numbers: device, precision, batches, progress."""
+
+from ._device import BFLOAT16_TOLERANCE, resolve_device, resolve_precision
+from ._progress import progress_bar
+from ._run import prefetch, run_batches
+
+__all__ = [
+    "BFLOAT16_TOLERANCE",
+    "prefetch",
+    "progress_bar",
+    "resolve_device",
+    "resolve_precision",
+    "run_batches",
+]
