@@ -1,0 +1,396 @@
+"""Cutting stamps out of images."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.wcs.utils import proj_plane_pixel_scales, wcs_to_celestial_frame
+from numpy.typing import ArrayLike, NDArray
+
+from .._flags import Flag
+from ._cutouts import Cutouts, settle
+from ._grids import ParentGrid, lonlat_to_pixel, pixel_to_lonlat, sky_to_lonlat
+from ._images import Image, read_images
+from ._positions import read_positions
+from ._sizes import read_pixel_scale, read_shape, read_size
+
+__all__ = ["extract_cutouts", "iter_cutouts"]
+
+# Pixels of two bands may differ by this, relative, and still count as the same grid.
+_SAME_GRID = 0.01
+_FAR = 1e9
+
+
+def extract_cutouts(
+    data: Any,
+    positions: Any,
+    size: int | Sequence[int] | u.Quantity | ArrayLike,
+    *,
+    shape: int | tuple[int, int] | None = None,
+    pixel_scale: u.Quantity | None = None,
+    north_up: bool = False,
+    method: Literal["interp", "adaptive", "exact"] = "interp",
+    conserve: Literal["surface brightness", "flux"] = "surface brightness",
+    fill_value: float = 0.0,
+    bands: Sequence[str] | None = None,
+) -> Cutouts:
+    """
+    Cut equal stamps of many sources out of one image, or one for each band.
+
+    With only ``data``, ``positions`` and ``size`` the stamps are the image's own
+    pixels: one vectorised coordinate transformation for each band, then copies.
+    With ``pixel_scale``, ``north_up`` or ``shape`` they are resampled by
+    reproject.
+
+    Parameters
+    ----------
+    data : object
+        `~astropy.nddata.NDData`, `~astropy.nddata.CCDData`, ``(array, wcs)``, an
+        array without a WCS, an image HDU, an HDUList or the path of a FITS file
+        (its first image; memory-mapped), with shape (ny, nx), or (c, ny, nx) for
+        bands on one grid; or a dict or list of these, one for each band, each on
+        its own grid. Mask and uncertainty are carried.
+    positions : `~astropy.coordinates.SkyCoord` or table-like, n rows
+        Coordinates, a table or QTable with sky or pixel columns (0-based, of the
+        first band), a photutils ``SourceCatalog``, or anything ``Table()`` takes.
+    size : int, (ny, nx), or `~astropy.units.Quantity`
+        Size of the stamps in pixels or as an angle. With ``shape``: what fills
+        its longer side, one number (pixels of the first band, or an angle) or one
+        for each row.
+    shape : int or (ny, nx), optional
+        Pixels of the resampled stamps, when ``size`` is to fill them.
+    pixel_scale : `~astropy.units.Quantity`, optional
+        Angle of a pixel of the resampled stamps, the same in all bands.
+    north_up : bool
+        Whether the stamps are turned so that north is up and east to the left.
+        Otherwise resampled stamps keep the orientation of the first band.
+    method : {'interp', 'adaptive', 'exact'}
+        Which function of reproject resamples: bilinear interpolation (fast, right
+        for pixels of about the same size), anti-aliased averaging (for larger
+        pixels), or the exact overlap of pixels on the sphere (slow).
+    conserve : {'surface brightness', 'flux'}
+        What resampling keeps: the values (of an image in units of surface
+        brightness), or their sum (of an image in counts or flux by pixel).
+    fill_value : float
+        Value of pixels off the image or not finite; they are masked too.
+    bands : sequence of str, optional
+        Which bands of a dict, in which order; names for a list or 3-D array.
+
+    Returns
+    -------
+    cutouts : Cutouts
+        n stamps in the order of ``positions``. Trouble with one row is in its
+        ``flags``, never an exception.
+
+    Raises
+    ------
+    ValueError
+        If arguments do not go together: sky positions without a WCS, bands whose
+        pixels differ without ``pixel_scale``, a table without positions...
+    TypeError
+        If ``data``, ``positions`` or ``size`` are of a kind that means nothing.
+    OSError
+        If a file cannot be read.
+
+    See Also
+    --------
+    iter_cutouts : The same in chunks of rows.
+
+    Notes
+    -----
+    A stamp of n pixels begins at pixel ``ceil(x - n / 2)``, as
+    `~astropy.nddata.Cutout2D` has it. Resampled stamps are tangential (TAN) and
+    exactly centred on the position. Their variance is propagated with the squares
+    of the weights, without the covariance between neighbours. A stamp pixel is
+    masked if any masked pixel contributes to it, or lies under it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astrodlkit import extract_cutouts
+    >>> image = np.arange(10000.0).reshape(100, 100)
+    >>> cutouts = extract_cutouts(image, {"x": [50, 2], "y": [50, 99]}, 8)
+    >>> cutouts.shape
+    (2, 1, 8, 8)
+    >>> cutouts.flags
+    array([0, 6], dtype=int32)
+    """
+    plan = _Plan(
+        data, positions, size, shape, pixel_scale, north_up, method, conserve, fill_value, bands
+    )
+    return plan.cut(slice(0, plan.n_rows))
+
+
+def iter_cutouts(
+    data: Any, positions: Any, size: Any, *, chunk: int = 1024, **options: Any
+) -> Iterator[Cutouts]:
+    """
+    Cut stamps in chunks of rows: memory does not grow with their number.
+
+    Parameters
+    ----------
+    data, positions, size
+        As of `extract_cutouts`.
+    chunk : int
+        Rows in a chunk.
+    **options
+        The keywords of `extract_cutouts`.
+
+    Returns
+    -------
+    chunks : iterator of Cutouts
+        Consecutive rows; one empty chunk if there are no positions.
+
+    Raises
+    ------
+    ValueError
+        If ``chunk`` is not positive, or as `extract_cutouts` does, at once and
+        not at the first chunk.
+    TypeError
+        As of `extract_cutouts`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astrodlkit.cutouts import iter_cutouts
+    >>> table = {"x": np.full(5, 20.0), "y": np.arange(5) + 20.0}
+    >>> [len(part) for part in iter_cutouts(np.zeros((40, 40)), table, 8, chunk=2)]
+    [2, 2, 1]
+    """
+    if not isinstance(chunk, int | np.integer) or chunk < 1:
+        raise ValueError(f"chunk must be a positive number of rows, got {chunk!r}")
+    defaults = {
+        "shape": None,
+        "pixel_scale": None,
+        "north_up": False,
+        "method": "interp",
+        "conserve": "surface brightness",
+        "fill_value": 0.0,
+        "bands": None,
+    }
+    unknown = set(options) - set(defaults)
+    if unknown:
+        raise TypeError(f"iter_cutouts has no option {sorted(unknown)}, only {list(defaults)}")
+    plan = _Plan(data, positions, size, **(defaults | options))
+    starts = range(0, max(plan.n_rows, 1), chunk)
+    return (plan.cut(slice(start, min(start + chunk, plan.n_rows))) for start in starts)
+
+
+class _Plan:
+    """All arguments, read and checked; ``cut`` makes the stamps of some rows."""
+
+    def __init__(
+        self,
+        data: Any,
+        positions: Any,
+        size: Any,
+        shape: Any,
+        pixel_scale: Any,
+        north_up: bool,
+        method: str,
+        conserve: str,
+        fill_value: float,
+        bands: Sequence[str] | None,
+    ) -> None:
+        if method not in ("interp", "adaptive", "exact"):
+            raise ValueError(f"method must be 'interp', 'adaptive' or 'exact', got {method!r}")
+        if conserve not in ("surface brightness", "flux"):
+            raise ValueError(f"conserve must be 'surface brightness' or 'flux', got {conserve!r}")
+        if not np.isscalar(fill_value) or not np.isfinite(fill_value):
+            raise ValueError(f"fill_value must be a finite number, got {fill_value!r}")
+        if shape is not None and pixel_scale is not None:
+            raise ValueError("shape and size give the pixel_scale: give only two of the three")
+        self.images = read_images(data, bands)
+        self.method, self.conserve, self.north_up = method, conserve, north_up
+        self.fill_value = float(fill_value)
+        first = next(iter(self.images.values()))
+        self.has_wcs = first.wcs is not None
+        positions = read_positions(positions, prefer_sky=self.has_wcs)
+        self.coords = positions if isinstance(positions, SkyCoord) else None
+        self.pixels = None if self.coords is not None else positions
+        self.n_rows = len(self.coords) if self.coords is not None else len(self.pixels[0])
+        if not self.has_wcs:
+            needs = {
+                "positions on the sky": self.coords is not None,
+                "pixel_scale": pixel_scale is not None,
+                "north_up": north_up,
+                "method='exact'": shape is not None and method == "exact",
+            }
+            if any(needs.values()):
+                what = next(name for name, needed in needs.items() if needed)
+                raise ValueError(
+                    f"data has no celestial WCS, which {what} needs; pass (array, wcs)"
+                )
+        self.size = read_size(size, self.n_rows, by_row=shape is not None)
+        if (self.size.angle or self.size.widths_are_angles) and not self.has_wcs:
+            raise ValueError("size is an angle, but data has no celestial WCS: give it in pixels")
+        # Degrees by pixel in y and x, where they are needed.
+        own = proj_plane_pixel_scales(first.wcs)[::-1] if self.has_wcs else np.full(2, np.nan)
+        self.scale: float | None = None
+        if pixel_scale is not None:
+            self.scale = read_pixel_scale(pixel_scale)
+        elif north_up and shape is None:
+            self.scale = float(np.sqrt(own[0] * own[1]))
+        self.resampled = shape is not None or self.scale is not None
+        if shape is not None:
+            self.shape = read_shape(shape)
+        elif self.size.angle:
+            by_pixel = own if self.scale is None else np.full(2, self.scale)
+            ny, nx = np.maximum(np.round(self.size.angle / by_pixel), 1).astype(int).tolist()
+            self.shape = (ny, nx)
+        else:
+            self.shape = self.size.pixels
+        if not self.resampled and self.has_wcs:
+            _check_same_pixels(self.images)
+
+    def cut(self, rows: slice) -> Cutouts:
+        """The stamps of some rows."""
+        x, y, coords = self._where(rows)
+        valid = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+        meta: dict[str, Any] = {"fill_value": self.fill_value}
+        if self.resampled:
+            from ._resample import resample
+
+            widths = None if self.size.widths is None else self.size.widths[rows]
+            data, mask, variance, flags, grid = resample(
+                list(self.images.values()),
+                coords,
+                np.where(valid, x[:, 0], np.nan),
+                np.where(valid, y[:, 0], np.nan),
+                shape=self.shape,
+                scale=self.scale,
+                widths=widths,
+                widths_are_angles=self.size.widths_are_angles,
+                north_up=self.north_up,
+                method=self.method,
+                conserve=self.conserve,
+                fill_value=self.fill_value,
+            )
+            meta |= {"method": f"reproject_{self.method}", "conserved": self.conserve}
+        else:
+            data, mask, variance, flags, grid = self._copy(x, y, valid)
+        flags[~valid] = Flag.INVALID_POSITION
+        flags |= settle(data, mask, variance, self.fill_value)
+        first = next(iter(self.images.values()))
+        return Cutouts._of(
+            data=data,
+            unit=first.unit,
+            mask=mask,
+            variance=variance,
+            bands=tuple(self.images),
+            positions=coords,
+            flags=flags,
+            grid=grid,
+            meta=meta,
+        )
+
+    def _where(self, rows: slice) -> tuple[NDArray, NDArray, SkyCoord | None]:
+        """Positions in the pixels of each band, shape (n, c), and on the sky."""
+        images = list(self.images.values())
+        if not self.has_wcs:
+            x, y = (np.repeat(p[rows, None], len(images), axis=1) for p in self.pixels)
+            return x, y, None
+        if self.coords is not None:
+            coords = self.coords[rows]
+            places = [_to_pixel(image, coords) for image in images]
+        else:
+            x0, y0 = (p[rows] for p in self.pixels)
+            wcs = images[0].wcs
+            coords = SkyCoord(
+                *pixel_to_lonlat(wcs, x0, y0), unit=u.deg, frame=wcs_to_celestial_frame(wcs)
+            )
+            places = [(x0, y0)] + [_to_pixel(image, coords) for image in images[1:]]
+        x, y = (np.stack(axis, axis=1) for axis in zip(*places, strict=True))
+        return x, y, coords
+
+    def _copy(
+        self, x: NDArray, y: NDArray, valid: NDArray[np.bool_]
+    ) -> tuple[NDArray, NDArray, NDArray | None, NDArray, ParentGrid | None]:
+        """Stamps of the images' own pixels."""
+        ny, nx = self.shape
+        images = list(self.images.values())
+        n, c = x.shape
+        x0, y0 = (
+            np.where(valid[:, None], np.ceil(np.clip(p, -_FAR, _FAR) - k / 2), 0).astype(np.int64)
+            for p, k in ((np.nan_to_num(x), nx), (np.nan_to_num(y), ny))
+        )
+        dtype = np.result_type(*(image.dtype for image in images))
+        data = np.empty((n, c, ny, nx), dtype=dtype)
+        mask = np.zeros(data.shape, dtype=bool)
+        has_variance = any(image.uncertainty is not None for image in images)
+        variance = np.empty_like(data) if has_variance else None
+        # 0: wholly on the image, 1: partly, 2: not at all.
+        overlap = np.zeros((n, c), dtype=np.int8)
+        for k, image in enumerate(images):
+            height, width = image.shape
+            left, bottom = x0[:, k], y0[:, k]
+            inside = (left >= 0) & (bottom >= 0) & (left + nx <= width) & (bottom + ny <= height)
+            off = (left + nx <= 0) | (bottom + ny <= 0) | (left >= width) | (bottom >= height)
+            overlap[:, k] = np.where(off | ~valid, 2, ~inside)
+            for i in np.flatnonzero(overlap[:, k]):
+                data[i, k], mask[i, k] = self.fill_value, True
+                if variance is not None:
+                    variance[i, k] = np.inf
+            corners = zip(
+                range(n), overlap[:, k].tolist(), left.tolist(), bottom.tolist(), strict=True
+            )
+            for i, lacking, x1, y1 in corners:
+                if lacking == 2:
+                    continue
+                if lacking:
+                    x2, y2 = max(x1, 0), max(y1, 0)
+                    box = slice(y2, min(y1 + ny, height)), slice(x2, min(x1 + nx, width))
+                    to = i, k, slice(y2 - y1, box[0].stop - y1), slice(x2 - x1, box[1].stop - x1)
+                else:
+                    box, to = (slice(y1, y1 + ny), slice(x1, x1 + nx)), (i, k)
+                data[to] = image.values(box)
+                if lacking or image.mask is not None:
+                    mask[to] = False if image.mask is None else image.mask[box]
+                if image.uncertainty is not None:
+                    variance[to] = image.variance(box)
+                elif variance is not None:
+                    variance[to] = np.inf
+        flags = np.zeros(n, dtype=np.int32)
+        nowhere = (overlap == 2).all(axis=1)
+        flags[nowhere] = Flag.NO_OVERLAP
+        flags[~nowhere & (overlap > 0).any(axis=1)] = Flag.PARTIAL_OVERLAP
+        if not self.has_wcs:
+            return data, mask, variance, flags, None
+        index = np.where(valid[:, None], np.arange(c), -1).astype(np.int32)
+        centre = ((nx - 1) / 2, (ny - 1) / 2)
+        parents = [image.wcs for image in images]
+        return data, mask, variance, flags, ParentGrid(
+            parents, index, np.stack([x0, y0], axis=-1), centre
+        )
+
+
+def _to_pixel(image: Image, coords: SkyCoord) -> tuple[NDArray, NDArray]:
+    return lonlat_to_pixel(image.wcs, *sky_to_lonlat(image.wcs, coords))
+
+
+def _check_same_pixels(images: dict[str, Image]) -> None:
+    """Refuse bands whose pixels differ in size or direction: their stamps would not match."""
+    names = list(images)
+    first = images[names[0]]
+    height, width = first.shape
+    x = (width - 1) / 2 + np.array([-0.5, 0.5, 0, 0])
+    y = (height - 1) / 2 + np.array([0, 0, -0.5, 0.5])
+    frame = wcs_to_celestial_frame(first.wcs)
+    coords = SkyCoord(*pixel_to_lonlat(first.wcs, x, y), unit=u.deg, frame=frame)
+    for name in names[1:]:
+        image = images[name]
+        px, py = _to_pixel(image, coords)
+        step = np.array([[px[1] - px[0], px[3] - px[2]], [py[1] - py[0], py[3] - py[2]]])
+        # Not (... <= ...): a NaN is a difference too.
+        if not (np.abs(step - np.eye(2)) <= _SAME_GRID).all():
+            scales = [
+                np.sqrt(np.prod(proj_plane_pixel_scales(images[n].wcs))) * 3600
+                for n in (names[0], name)
+            ]
+            raise ValueError(
+                f"the pixels of bands {names[0]!r} and {name!r} differ in size or direction "
+                f"({scales[0]:.4g} and {scales[1]:.4g} arcsec): resample to common ones with "
+                f"pixel_scale={scales[0]:.4g} * u.arcsec"
+            )
