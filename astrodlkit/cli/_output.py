@@ -1,0 +1,124 @@
+"""Output files: written whole or not at all, and never over another by accident."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+
+from .._optional import import_optional
+
+__all__ = ["TABLE_FORMATS", "check_output", "replace_file", "write_table"]
+
+TABLE_FORMATS = {
+    ".ecsv": "ascii.ecsv",
+    ".fit": "fits",
+    ".fits": "fits",
+    ".parquet": "parquet",
+    ".vot": "votable",
+    ".votable": "votable",
+    ".xml": "votable",
+}
+
+
+def check_output(path: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> None:
+    """
+    See before the work starts whether a file can be written in the end.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    suffixes : tuple of str
+        Those that are understood.
+    overwrite : bool
+        Whether it may exist.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is another.
+    FileExistsError
+        If it exists and may not.
+    FileNotFoundError
+        If its folder does not exist.
+    astrodlkit.exceptions.MissingDependencyError
+        If an optional package is needed to write it.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"{path}: the name must end in one of {', '.join(suffixes)}")
+    if path.suffix.lower() == ".parquet":
+        import_optional("pyarrow", extra="parquet", purpose="to write Parquet files")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; --overwrite replaces it")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
+
+
+def replace_file(path: Path, write: Callable[[Path], object], *, overwrite: bool) -> None:
+    """
+    Write a file beside its place, then move it there.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    write : callable
+        Called with the path to write to, which has the same suffix.
+    overwrite : bool
+        Whether ``path`` may exist.
+
+    Raises
+    ------
+    FileExistsError
+        If it exists and may not.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        part = Path(folder, path.name)
+        write(part)
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path} exists; --overwrite replaces it")
+        part.replace(path)
+
+
+def write_table(table: Table, path: Path, *, overwrite: bool) -> None:
+    """
+    Write a table in the format that the suffix names.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+    path : `~pathlib.Path`
+        The file.
+    overwrite : bool
+        Whether ``path`` may exist.
+    """
+    kind = TABLE_FORMATS[path.suffix.lower()]
+    table = table.copy(copy_data=False)
+    if kind in ("fits", "votable"):
+        # Neither has room for a nested dictionary: the provenance goes as JSON into the text.
+        nested = {key: value for key, value in table.meta.items() if isinstance(value, dict)}
+        lines = [f"{key} {json.dumps(value)}" for key, value in nested.items()]
+        table.meta = {key: value for key, value in table.meta.items() if key not in nested}
+        if kind == "fits":
+            table.meta["comments"] = [*table.meta.get("comments", []), *lines]
+        else:
+            table.meta["description"] = "\n".join(lines)
+            _split_coordinates(table)
+    replace_file(path, lambda part: table.write(part, format=kind), overwrite=overwrite)
+
+
+def _split_coordinates(table: Table) -> None:
+    """Two columns of angles for each of coordinates, which VOTable cannot hold."""
+    for name in table.colnames:
+        coordinates = table[name]
+        if isinstance(coordinates, SkyCoord):
+            place = table.index_column(name)
+            table.remove_column(name)
+            for part in tuple(coordinates.representation_component_names)[1::-1]:
+                table.add_column(getattr(coordinates, part), index=place, name=f"{name}_{part}")
