@@ -1,7 +1,8 @@
 """Pretrained models: their cards, their weights, and where both are found."""
 
-from ._card import Figure, Licence, ModelCard, Training, Weights
+from ._card import ModelCard
 from ._load import load_model
+from ._parts import Figure, Licence, Training, Weights
 from ._registry import describe_model, list_models
 from ._save import save_model
 from ._weights import read_weights, write_weights

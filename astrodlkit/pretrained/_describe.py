@@ -6,7 +6,8 @@ from math import floor, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._card import Figure, ModelCard
+    from ._card import ModelCard
+    from ._parts import Figure
 
 __all__ = ["card_html", "card_rows", "card_text", "figure_text"]
 
@@ -59,17 +60,17 @@ def card_rows(card: "ModelCard") -> dict[str, list[str]]:
         "for": [card.intended_use],
         "not for": card.not_for,
         "figures": [
-            f"{item.name}: {figure_text(item)} (n = {item.n}, {item.split})"
+            f"{item.name}: {figure_text(item)} (n = {item.n:,}, {item.split})"
             + (f"; {item.note}" if item.note else "")
             for item in card.figures
         ],
     }
     if training := card.training:
-        kept = f"{training.n_train} rows; {training.n_validation} kept apart: {training.split}"
+        kept = f"{training.n_train:,} rows; {training.n_validation:,} kept apart: {training.split}"
         made = f"{training.date}, seed {training.seed}, recipe {training.recipe}"
         rows["training"] = [training.data, kept, made]
     if weights := card.weights:
-        stored = f"{weights.n_parameters} parameters as {weights.dtype}"
+        stored = f"{weights.n_parameters:,} parameters as {weights.dtype}"
         size = f"{weights.bytes / 1e6:.3g} MB"
         rows["weights"] = [f"{weights.file}: {stored}, {size}", f"sha256 {weights.sha256}"]
     if licence := card.licence:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from .._optional import import_optional
 from ..exceptions import UnknownModelError, WeightsError
 from ..specs import Head, InputSpec, OutputSpec, Picture
-from ._card import Licence, ModelCard, Weights
+from ._card import ModelCard
+from ._parts import Licence, Weights
 from ._registry import pick_card, read_card
 from ._weights import (
     build_module,
@@ -77,7 +78,7 @@ def load_from_hub(name: str, *, download: bool) -> tuple[ModelCard, Module]:
             raise WeightsError(f"{name!r} has no file {file!r}; only safetensors are loaded")
         return Path(hub.hf_hub_download(repo, file, revision=revision))
 
-    card_file = pick_card(listed)
+    card_file = pick_card(file for file in listed if "/" not in file)
     if card_file is not None:
         card = read_card(fetch(card_file))
         # Without weights load_module says what is wrong.

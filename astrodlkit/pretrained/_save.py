@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from .._typing import PathLike
-from ._card import ModelCard, Weights
+from ._card import ModelCard
+from ._parts import Weights
 from ._weights import count_parameters, load_module, pack, write_whole
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def save_model(
         raise TypeError(f"card must be a ModelCard, got {card!r}")
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"module must be a torch.nn.Module, got {module!r}")
-    data = pack(module.state_dict(), dtype, {"name": card.name, "tag": card.tag})
+    # One entry: safetensors writes several in any order, and the checksum would change.
+    data = pack(module.state_dict(), dtype, {"model": card.full_name})
     weights = Weights(
         file=f"{card.name}.safetensors",
         sha256=sha256(data).hexdigest(),

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from .._typing import PathLike
 from ..exceptions import WeightsError
-from ._card import DTYPES, ModelCard
+from ._card import ModelCard
+from ._parts import DTYPES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -149,6 +150,8 @@ def pack(
         for name, tensor in tensors.items()
     ):
         raise TypeError("tensors must be a mapping of names to tensors, such as a state dict")
+    if not tensors:
+        raise ValueError("tensors must hold at least one tensor")
     stored = {}
     for name, tensor in tensors.items():
         kind = tensor.dtype
@@ -157,7 +160,7 @@ def pack(
         # A copy: safetensors refuses tensors that share memory, as tied weights do.
         stored[name] = tensor.detach().to("cpu", kind, copy=True).contiguous()
     _refuse_non_finite(stored, f"as {dtype}, the weights")
-    return save(stored, metadata=dict(metadata or {}))
+    return save(stored, metadata=metadata and dict(metadata))
 
 
 def write_whole(files: Mapping[Path, bytes], overwrite: bool) -> None:
