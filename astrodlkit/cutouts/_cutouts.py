@@ -411,9 +411,10 @@ class Cutouts:
 
 
 def _join_coords(coords: list[SkyCoord]) -> SkyCoord:
-    from astropy.coordinates import concatenate
-
-    return concatenate([c.transform_to(coords[0].frame) for c in coords])
+    frame = coords[0].frame.replicate_without_data()
+    spheres = [c.transform_to(frame).spherical for c in coords]
+    lon, lat = (np.concatenate([getattr(s, name) for s in spheres]) for name in ("lon", "lat"))
+    return SkyCoord(lon, lat, frame=frame)
 
 
 def _shaped(values: Any, shape: tuple[int, ...], name: str) -> NDArray:
@@ -445,7 +446,8 @@ def settle(
             var[wrong] = np.inf
             bad |= wrong
         # The extremes say all in one pass: a NaN goes through to them.
-        low, high = values.min(axis=1), values.max(axis=1)
+        with np.errstate(invalid="ignore"):
+            low, high = values.min(axis=1), values.max(axis=1)
         for i in np.flatnonzero(~(np.isfinite(low) & np.isfinite(high))):
             wrong = ~np.isfinite(values[i])
             values[i, wrong] = fill_value

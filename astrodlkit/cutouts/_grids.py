@@ -1,9 +1,11 @@
 """What rebuilds the WCS of one stamp, kept for all stamps at once."""
 
+import json
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -103,7 +105,9 @@ class ParentGrid:
 
     def columns(self) -> dict[str, NDArray]:
         """What differs by row, by column name."""
-        return {"wcs_index": self.index, "wcs_origin": self.origins}
+        # Names made of the content: rows of another image can then not be taken for ours.
+        names = np.array([*(_name(_to_cards(wcs)) for wcs in self.parents), -1])
+        return {"wcs_parent": names[self.index], "wcs_origin": self.origins}
 
     def header(self) -> dict[str, Any]:
         """What is common to all rows, in JSON types."""
@@ -117,8 +121,17 @@ class ParentGrid:
     @classmethod
     def from_columns(cls, columns: dict[str, NDArray], header: dict[str, Any]) -> "ParentGrid":
         """The inverse of ``columns`` and ``header``."""
+        names = columns["wcs_parent"]
+        index = np.full(names.shape, -1, dtype=np.int32)
+        for number, cards in enumerate(header["parents"]):
+            index[names == _name(cards)] = number
+        if (index[names >= 0] < 0).any():
+            raise ValueError(
+                "some rows come from an image whose WCS the table does not know: join cutouts of "
+                "several images with Cutouts.concatenate, not as tables"
+            )
         parents = [_from_cards(cards) for cards in header["parents"]]
-        return cls(parents, columns["wcs_index"], columns["wcs_origin"], tuple(header["centre"]))
+        return cls(parents, index, columns["wcs_origin"], tuple(header["centre"]))
 
     @classmethod
     def concatenate(cls, grids: Sequence["ParentGrid"]) -> "ParentGrid":
@@ -270,6 +283,10 @@ def _to_cards(wcs: WCS) -> dict[str, Any]:
     if wcs.pixel_shape is not None:
         cards["SHAPE"] = [int(n) for n in wcs.pixel_shape]
     return cards
+
+
+def _name(cards: dict[str, Any]) -> int:
+    return crc32(json.dumps(cards, sort_keys=True).encode())
 
 
 def _from_cards(cards: dict[str, Any]) -> WCS:

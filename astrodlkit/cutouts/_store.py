@@ -3,13 +3,15 @@
 import json
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.table import QTable, Table
+from astropy.table import QTable
+from astropy.utils.exceptions import AstropyUserWarning
+from numpy.typing import NDArray
 
 from .._optional import import_optional
 from .._typing import PathLike
@@ -23,7 +25,11 @@ __all__ = ["from_table", "read", "to_table", "write"]
 
 # Upper case and short: FITS keywords are.
 _META = "CUTOUTS"
-_FORMATS = {".fits": "fits", ".fit": "fits", ".h5": "hdf5", ".hdf5": "hdf5"}
+_FITS = {"format": "fits"}
+_HDF5 = {"format": "hdf5", "path": "cutouts"}
+_FORMATS = {
+    ".fits": _FITS, ".fit": _FITS, ".fits.gz": _FITS, ".h5": _HDF5, ".hdf5": _HDF5
+}
 _GRIDS = {"parent": ParentGrid, "tangent": TangentGrid}
 
 
@@ -40,7 +46,11 @@ def to_table(cutouts: "Cutouts") -> QTable:
     if cutouts.positions is not None:
         columns["position"] = cutouts.positions
     columns["flags"] = cutouts.flags
-    about: dict[str, Any] = {"bands": cutouts.bands, "meta": cutouts.meta}
+    about: dict[str, Any] = {
+        "bands": cutouts.bands,
+        "unit": None if unit is None else unit.to_string(),
+        "meta": cutouts.meta,
+    }
     for kind, cls in _GRIDS.items():
         if isinstance(cutouts._grid, cls):
             columns |= cutouts._grid.columns()
@@ -68,17 +78,65 @@ def from_table(table: Any) -> "Cutouts":
             name: np.asarray(table[name]) for name in table.colnames if name.startswith("wcs_")
         }
         grid = cls.from_columns(columns, about["header"])
-    data = _column(table, "cutout")
-    unit = getattr(table["cutout"], "unit", None)
-    position = table["position"] if "position" in table.colnames else None
+    columns = {name: table[name] for name in table.colnames}
+    position = columns.get("position")
     return Cutouts(
-        data,
-        unit=unit,
-        mask=table["cutout_mask"] if "cutout_mask" in table.colnames else None,
-        variance=_column(table, "cutout_variance") if "cutout_variance" in table.colnames else None,
+        columns["cutout"],
+        unit=getattr(columns["cutout"], "unit", None) or about.get("unit"),
+        mask=columns.get("cutout_mask"),
+        variance=columns.get("cutout_variance"),
         bands=about.get("bands"),
         positions=position if isinstance(position, SkyCoord) else None,
-        flags=np.asarray(table["flags"]) if "flags" in table.colnames else None,
+        flags=columns.get("flags"),
         wcs=grid,
         meta=about.get("meta"),
     )
+
+
+def write(cutouts: "Cutouts", path: PathLike, *, overwrite: bool) -> None:
+    """See `Cutouts.write`."""
+    path = Path(path)
+    suffix, options = _format(path)
+    if path.exists() and not overwrite:
+        raise OSError(f"{path} exists: pass overwrite=True to replace it")
+    table = to_table(cutouts)
+    # The unit is in the text already; neither FITS nor HDF5 knows all of astropy's.
+    for name in ("cutout", "cutout_variance"):
+        if name in table.colnames:
+            table.replace_column(name, _plain(table[name]), copy=False)
+    if options["format"] == "hdf5":
+        options |= {"serialize_meta": True}
+    # Written beside the target, so that putting it there is one step.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".astrodlkit") as folder:
+        part = Path(folder, "part" + suffix)
+        table.write(part, **options)
+        os.replace(part, path)
+
+
+def read(path: PathLike) -> "Cutouts":
+    """See `Cutouts.read`."""
+    path = Path(path)
+    _, options = _format(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no file {path}")
+    try:
+        with warnings.catch_warnings():
+            # astropy only warns that the file ends before its data do.
+            warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
+            table = QTable.read(path, **options)
+    except (OSError, ValueError, TypeError, KeyError, AstropyUserWarning) as exc:
+        raise OSError(f"{path} is damaged or does not hold cutouts: {exc}") from exc
+    return from_table(table)
+
+
+def _format(path: Path) -> tuple[str, dict[str, Any]]:
+    for suffix, options in _FORMATS.items():
+        if path.name.lower().endswith(suffix):
+            if options["format"] == "hdf5":
+                import_optional("h5py", extra="hdf5", purpose="for HDF5 files")
+            return suffix, dict(options)
+    raise ValueError(f"path must end in one of {', '.join(_FORMATS)}, got {path.name!r}")
+
+
+def _plain(column: Any) -> NDArray:
+    return np.asarray(getattr(column, "value", column))
