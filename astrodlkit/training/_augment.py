@@ -29,7 +29,8 @@ class Augmentation:
         Largest relative change of brightness.
     grey, blur, noise : float
         Probability that a picture loses its colours, its resolution (by up to
-        a factor of three), or gets noise (of up to 0.03).
+        a factor of three), or gets noise (of up to 0.06, in grains of up to 2.5
+        pixels).
     mirror : bool
         Whether reflections are allowed.
 
@@ -48,7 +49,7 @@ class Augmentation:
     gain: float = 0.2
     grey: float = 0.1
     blur: float = 0.15
-    noise: float = 0.2
+    noise: float = 0.25
     mirror: bool = True
 
     def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
@@ -87,9 +88,12 @@ class Augmentation:
         grey = uniform(0, 1, n) < self.grey
         views[grey] = views[grey].mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
         views *= 1 + uniform(-self.gain, self.gain, n, 1, 1, 1)
-        sigma = uniform(0, 0.03, n, 1, 1, 1) * (uniform(0, 1, n, 1, 1, 1) < self.noise)
+        sigma = uniform(0, 0.06, n, 1, 1, 1) * (uniform(0, 1, n, 1, 1, 1) < self.noise)
         if sigma.any():
-            views += sigma * torch.randn(views.shape, generator=generator)
+            # The noise of a small galaxy is as coarse as the pixels it was seen with.
+            coarse = [round(size / float(uniform(1.0, 2.5, 1))) for size in self.shape]
+            grain = torch.randn(n, 3, *coarse, generator=generator)
+            views += sigma * interpolate(grain, self.shape, mode="bilinear")
         return views.clamp_(0, 1)
 
     def _affine(self, n: int, uniform: Callable[..., Tensor]) -> Tensor:

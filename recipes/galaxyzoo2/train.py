@@ -14,6 +14,9 @@ from astrodlkit.specs import InputSpec, LuptonStretch
 from astrodlkit.training import Augmentation, fit
 
 BACKBONE = "tf_efficientnet_lite0"
+# Brings SDSS frames in nanomaggies to the brightness and the colours of the training pictures:
+# matched on the galaxies of one Stripe 82 field, see the recipe's README.
+SDSS_STRETCH = LuptonStretch(stretch=1.0, Q=10.0, minimum=0.08, scales=(0.8, 1.0, 1.55))
 # How often a row is drawn, by the best label that it has.
 WEIGHTS = {"votes": 4.0, "debiased": 2.5, "class5": 2.0, "group": 1.0, "other": 0.6}
 
@@ -27,7 +30,7 @@ def input_spec(galaxies: LabelledGalaxies, side: int) -> InputSpec:
         shape=(side, side),
         mean=tuple(round(float(x), 4) for x in pictures.mean((0, 1, 2))),
         std=tuple(round(float(x), 4) for x in pictures.std((0, 1, 2))),
-        stretch=LuptonStretch(stretch=0.5, Q=5.0),
+        stretch=SDSS_STRETCH,
         width=4.24,
         bright=round(float(bright), 3),
     )
