@@ -88,6 +88,8 @@ def load_from_hub(name: str, *, download: bool) -> tuple[ModelCard, Module]:
         raise UnknownModelError(f"{name!r} holds neither a model card nor a timm configuration")
     try:
         card = _timm_card(json.loads(fetch(_CONFIG).read_text(encoding="utf-8")), name)
+    except KeyError as exc:
+        raise UnknownModelError(f"{_CONFIG} of {name!r} lacks {exc}") from exc
     except (AttributeError, TypeError, ValueError) as exc:
         raise UnknownModelError(f"{name!r} is not a timm model that fits: {exc}") from exc
     path = fetch(_WEIGHTS)
@@ -105,7 +107,7 @@ def _load_timm(card: ModelCard, path: Path, sha256: str) -> tuple[ModelCard, Mod
     module = build_module(card)
     # networks holds the timm model as ``backbone``.
     tensors = {f"backbone.{name}": tensor for name, tensor in widen(stored).items()}
-    fill(module, tensors, f"{path.name} and the timm model {card.options['architecture']!r}")
+    fill(module, tensors, f"{path.name} and the timm model {card.name!r}")
     weights = Weights(
         file=path.name,
         sha256=sha256,
@@ -137,14 +139,13 @@ def _timm_card(config: Mapping[str, Any], name: str) -> ModelCard:
     if len(labels) != n_classes:
         raise ValueError(f"{_CONFIG} names {len(labels)} labels for {n_classes} classes")
     heads = (Head(name="class", kind="classes", labels=tuple(labels)),) if labels else ()
-    tag = pretrained.get("tag") or ""
     return ModelCard(
         name=architecture,
-        tag=tag,
+        tag=pretrained.get("tag") or "",
         title=f"timm model {name.removeprefix('hf-hub:')}",
         task="classify",
         architecture="timm",
-        options={"architecture": architecture, "num_classes": n_classes},
+        options={"backbone": architecture, "n_classes": n_classes},
         input=InputSpec(
             bands=("red", "green", "blue"),
             shape=tuple(shape),

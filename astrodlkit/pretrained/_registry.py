@@ -123,7 +123,12 @@ def find_model(name: PathLike) -> tuple[ModelCard, Traversable]:
         for listed, card in cards.items():
             if name in (listed, card.full_name):
                 return card, _HOME / "weights"
-        if not (name.endswith(".json") or "/" in name or os.sep in name or Path(name).is_dir()):
+        if not (
+            name.endswith(".json")
+            or "/" in name
+            or os.sep in name
+            or (name and Path(name).is_dir())
+        ):
             close = get_close_matches(name, cards, n=1)
             raise UnknownModelError(
                 f"no model is called {name!r}"

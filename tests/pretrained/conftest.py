@@ -29,10 +29,10 @@ class Tiny(nn.Module):
 class FakeTimm(nn.Module):
     """What networks makes of a timm model: the model as ``backbone``."""
 
-    def __init__(self, architecture, num_classes):
-        assert architecture == "resnet18"
+    def __init__(self, backbone, n_classes):
+        assert backbone == "resnet18"
         super().__init__()
-        self.backbone = nn.Sequential(nn.Flatten(), nn.Linear(3, num_classes or 8))
+        self.backbone = nn.Sequential(nn.Flatten(), nn.Linear(3, n_classes or 8))
 
 
 @pytest.fixture(autouse=True, scope="package")
