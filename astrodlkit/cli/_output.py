@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from astropy.coordinates import SkyCoord
+from astropy.io.votable import from_table
+from astropy.io.votable.tree import Info, VOTableFile
 from astropy.table import Table
 
 from .._optional import import_optional
@@ -40,8 +42,8 @@ def check_output(path: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> N
     ------
     ValueError
         If the suffix is another.
-    FileExistsError
-        If it exists and may not.
+    IsADirectoryError, FileExistsError
+        If it is a folder, or exists and may not.
     FileNotFoundError
         If its folder does not exist.
     astrodlkit.exceptions.MissingDependencyError
@@ -51,10 +53,10 @@ def check_output(path: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> N
         raise ValueError(f"{path}: the name must end in one of {', '.join(suffixes)}")
     if path.suffix.lower() == ".parquet":
         import_optional("pyarrow", extra="parquet", purpose="to write Parquet files")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; --overwrite replaces it")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; --overwrite replaces it")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
 
@@ -99,22 +101,31 @@ def write_table(table: Table, path: Path, *, overwrite: bool) -> None:
         Whether ``path`` may exist.
     """
     kind = TABLE_FORMATS[path.suffix.lower()]
-    table = table.copy(copy_data=False)
-    if kind in ("fits", "votable"):
-        # Neither has room for a nested dictionary: the provenance goes as JSON into the text.
-        nested = {key: value for key, value in table.meta.items() if isinstance(value, dict)}
-        lines = [f"{key} {json.dumps(value)}" for key, value in nested.items()]
-        table.meta = {key: value for key, value in table.meta.items() if key not in nested}
+
+    def write(part: Path) -> None:
         if kind == "fits":
-            table.meta["comments"] = [*table.meta.get("comments", []), *lines]
+            _with_comments(table).write(part, format=kind)
+        elif kind == "votable":
+            _votable(table).to_xml(str(part))
         else:
-            table.meta["description"] = "\n".join(lines)
-            _split_coordinates(table)
-    replace_file(path, lambda part: table.write(part, format=kind), overwrite=overwrite)
+            table.write(part, format=kind)
+
+    replace_file(path, write, overwrite=overwrite)
 
 
-def _split_coordinates(table: Table) -> None:
-    """Two columns of angles for each of coordinates, which VOTable cannot hold."""
+def _with_comments(table: Table) -> Table:
+    """A table whose nested meta, for which FITS has no room, are comments in JSON."""
+    table = table.copy(copy_data=False)
+    nested = {key: value for key, value in table.meta.items() if isinstance(value, dict)}
+    lines = [f"{key} {json.dumps(value)}" for key, value in nested.items()]
+    table.meta = {key: value for key, value in table.meta.items() if key not in nested}
+    table.meta["comments"] = [*table.meta.get("comments", []), *lines]
+    return table
+
+
+def _votable(table: Table) -> VOTableFile:
+    """A VOTable with the nested meta as INFO in JSON, and coordinates as columns of angles."""
+    table = table.copy(copy_data=False)
     for name in table.colnames:
         coordinates = table[name]
         if isinstance(coordinates, SkyCoord):
@@ -122,3 +133,10 @@ def _split_coordinates(table: Table) -> None:
             table.remove_column(name)
             for part in tuple(coordinates.representation_component_names)[1::-1]:
                 table.add_column(getattr(coordinates, part), index=place, name=f"{name}_{part}")
+    votable = from_table(table)
+    votable.resources[0].infos.extend(
+        Info(name=key, value=json.dumps(value))
+        for key, value in table.meta.items()
+        if isinstance(value, dict)
+    )
+    return votable
