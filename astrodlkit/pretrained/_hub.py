@@ -124,8 +124,14 @@ def _timm_card(config: Mapping[str, Any], name: str) -> ModelCard:
     architecture = config.get("architecture")
     if not isinstance(architecture, str) or not re.fullmatch(r"\w+", architecture):
         raise ValueError(f"architecture in {_CONFIG} must be a timm name, got {architecture!r}")
-    if config.get("model_args"):
-        raise ValueError(f"model_args in {_CONFIG} are not supported: {config['model_args']}")
+    arguments = {
+        name: value
+        for name, value in config.get("model_args", {}).items()
+        if name not in ("in_chans", "num_classes")  # they stand elsewhere too
+    }
+    # Not any argument: timm's create_model has some that read files.
+    if unknown := sorted(arguments.keys() - {"global_pool", "img_size"}):
+        raise ValueError(f"model_args in {_CONFIG} that are not supported: {', '.join(unknown)}")
     n_channels, *shape = pretrained["input_size"]
     if n_channels != 3:
         raise ValueError(f"it must take three channels, not {n_channels}")
@@ -145,7 +151,7 @@ def _timm_card(config: Mapping[str, Any], name: str) -> ModelCard:
         title=f"timm model {name.removeprefix('hf-hub:')}",
         task="classify",
         architecture="timm",
-        options={"backbone": architecture, "n_classes": n_classes},
+        options={"backbone": architecture, "n_classes": n_classes, **arguments},
         input=InputSpec(
             bands=("red", "green", "blue"),
             shape=tuple(shape),

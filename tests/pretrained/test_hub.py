@@ -189,6 +189,13 @@ def test_old_timm_configurations(hub_with_timm):
     assert load_model(NAME, download=True).card.output.heads[0].labels == ("0", "1")
 
 
+def test_arguments_of_timm_are_kept(hub_with_timm):
+    arguments = {"in_chans": 3, "num_classes": 2, "global_pool": "avg"}
+    configure(hub_with_timm, model_args=arguments)
+    card = load_model(NAME, download=True).card
+    assert card.options == {"backbone": "resnet18", "n_classes": 2, "global_pool": "avg"}
+
+
 def test_labels_that_stand_twice_are_told_apart(hub_with_timm):
     configure(hub_with_timm, label_names=["crane", "crane"])
     labels = load_model(NAME, download=True).card.output.heads[0].labels
@@ -201,7 +208,7 @@ def test_labels_that_stand_twice_are_told_apart(hub_with_timm):
         ({"architecture": None}, "architecture in config.json must be a timm name, got None"),
         ({"architecture": "hf-hub:a/b"}, "must be a timm name, got 'hf-hub:a/b'"),
         ({"architecture": "../b"}, "must be a timm name"),
-        ({"model_args": {"in_chans": 1}}, "model_args in config.json are not supported"),
+        ({"model_args": {"checkpoint_path": "x"}}, "that are not supported: checkpoint_path"),
         ({"label_names": ["one"]}, "names 1 labels for 2 classes"),
         ({"pretrained_cfg": {"input_size": [1, 8, 8]}}, "three channels, not 1"),
         ({"pretrained_cfg": {"input_size": 3}}, "is not a timm model that fits"),
