@@ -205,9 +205,12 @@ class Cutouts:
         bands = f"{c} band{'s' * (c != 1)} ({', '.join(self._bands)})"
         extras = [str(self._unit)] if self._unit is not None else []
         extras += ["with variance"] if self._variance is not None else []
-        return ", ".join(
-            [f"<Cutouts: {n} x {bands} of {ny} x {nx} pixels", str(self._data.dtype), *extras]
-        ) + ">"
+        return (
+            ", ".join(
+                [f"<Cutouts: {n} x {bands} of {ny} x {nx} pixels", str(self._data.dtype), *extras]
+            )
+            + ">"
+        )
 
     def __getitem__(self, rows: int | slice | ArrayLike) -> "Cutouts":
         if isinstance(rows, str | tuple):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._flags import Flag
 from ._cutouts import Cutouts, settle
-from ._grids import ParentGrid, lonlat_to_pixel, pixel_to_lonlat, sky_to_lonlat
+from ._grids import ParentGrid, pixel_to_lonlat, sky_to_lonlat
 from ._images import Image, read_images
 from ._positions import read_positions
 from ._sizes import read_pixel_scale, read_shape, read_size
@@ -361,13 +361,17 @@ class _Plan:
         index = np.where(valid[:, None], np.arange(c), -1).astype(np.int32)
         centre = ((nx - 1) / 2, (ny - 1) / 2)
         parents = [image.wcs for image in images]
-        return data, mask, variance, flags, ParentGrid(
-            parents, index, np.stack([x0, y0], axis=-1), centre
+        return (
+            data,
+            mask,
+            variance,
+            flags,
+            ParentGrid(parents, index, np.stack([x0, y0], axis=-1), centre),
         )
 
 
 def _to_pixel(image: Image, coords: SkyCoord) -> tuple[NDArray, NDArray]:
-    return lonlat_to_pixel(image.wcs, *sky_to_lonlat(image.wcs, coords))
+    return image.to_pixel(*sky_to_lonlat(image.wcs, coords))
 
 
 def _check_same_pixels(images: dict[str, Image]) -> None:

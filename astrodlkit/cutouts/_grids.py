@@ -21,8 +21,10 @@ __all__ = [
     "lonlat_to_pixel",
     "pixel_to_lonlat",
     "quiet_wcs",
+    "shifted",
     "sky_to_lonlat",
 ]
+
 
 def quiet_wcs(header: fits.Header, fobj: fits.HDUList | None = None) -> WCS:
     """The WCS of a header, without the warnings on what astropy repaired in it."""
@@ -37,8 +39,14 @@ def sky_to_lonlat(wcs: WCS, coords: SkyCoord) -> NDArray[np.float64]:
     return np.array([sphere.lon.deg, sphere.lat.deg])
 
 
-def lonlat_to_pixel(wcs: WCS, lon: NDArray, lat: NDArray) -> tuple[NDArray, NDArray]:
-    """0-based x and y of positions in the frame of ``wcs``; NaN outside the projection."""
+def lonlat_to_pixel(
+    wcs: WCS, lon: NDArray, lat: NDArray, shape: tuple[int, int]
+) -> tuple[NDArray, NDArray]:
+    """
+    0-based x and y of positions in the frame of ``wcs``; NaN outside the projection.
+
+    ``shape`` is (ny, nx) of the image.
+    """
     world = np.full((lon.size, 2), np.nan)
     world[:, wcs.wcs.lng], world[:, wcs.wcs.lat] = lon.ravel(), lat.ravel()
     pixel = np.full((lon.size, 2), np.nan)
@@ -48,8 +56,8 @@ def lonlat_to_pixel(wcs: WCS, lon: NDArray, lat: NDArray) -> tuple[NDArray, NDAr
         # its inverse need not converge.
         pixel[good] = wcs.wcs_world2pix(world[good], 0)
     if wcs.has_distortion:
-        scale = np.max(np.abs(wcs.pixel_shape or wcs.wcs.crpix * 2)) + 100
-        near = (np.abs(pixel - wcs.wcs.crpix) < 2 * scale).all(axis=1)
+        size = np.array(shape[::-1])
+        near = ((pixel > -size) & (pixel < 2 * size)).all(axis=1)
         if near.any():
             pixel[near] = wcs.all_world2pix(world[near], 0, quiet=True, tolerance=1e-7)
     return pixel[:, 0].reshape(lon.shape), pixel[:, 1].reshape(lon.shape)
@@ -91,7 +99,7 @@ class ParentGrid:
     def wcs(self, row: int, band: int) -> WCS | None:
         """The WCS of one stamp in one band; None where the position was invalid."""
         number = self.index[row, band]
-        return None if number < 0 else _shifted(self.parents[number], *self.origins[row, band])
+        return None if number < 0 else shifted(self.parents[number], *self.origins[row, band])
 
     @cached_property
     def pixel_scale(self) -> NDArray[np.float64]:
@@ -100,7 +108,11 @@ class ParentGrid:
         middle = self.origins[:, 0] + np.array(self.centre)
         for number, parent in enumerate(self.parents):
             rows = self.index[:, 0] == number
-            scale[rows] = np.sqrt(np.abs(np.linalg.det(local_jacobian(partial(pixel_to_lonlat, parent), *middle[rows].T))))
+            scale[rows] = np.sqrt(
+                np.abs(
+                    np.linalg.det(local_jacobian(partial(pixel_to_lonlat, parent), *middle[rows].T))
+                )
+            )
         return scale
 
     def columns(self) -> dict[str, NDArray]:
@@ -248,7 +260,7 @@ def local_jacobian(
     return np.degrees(np.moveaxis(np.array(rows), -1, 0)) / (2 * step)
 
 
-def _shifted(parent: WCS, x0: int, y0: int) -> WCS:
+def shifted(parent: WCS, x0: int, y0: int) -> WCS:
     """The WCS of the part of an image that begins at pixel (x0, y0), inside it or not."""
     wcs = parent.deepcopy()
     shift = np.array([x0, y0], dtype=float)

@@ -21,7 +21,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from ..exceptions import AstrodlkitWarning
-from ._grids import quiet_wcs
+from ._grids import lonlat_to_pixel, quiet_wcs
 
 __all__ = ["Image", "read_images"]
 
@@ -65,6 +65,15 @@ class Image:
         """The floating type its stamps have."""
         wide = self.data.dtype.kind == "f" and self.data.dtype.itemsize >= 8
         return np.dtype(np.float64 if wide else np.float32)
+
+    def to_pixel(self, lon: NDArray, lat: NDArray) -> tuple[NDArray, NDArray]:
+        """0-based x and y of positions in degrees, in the frame of the WCS."""
+        return lonlat_to_pixel(self.wcs, lon, lat, self.shape)
+
+    def contains(self, x: NDArray, y: NDArray) -> NDArray[np.bool_]:
+        """Whether positions lie on a pixel."""
+        height, width = self.shape
+        return (x >= -0.5) & (y >= -0.5) & (x < width - 0.5) & (y < height - 0.5)
 
     def values(self, box: tuple[Any, Any]) -> NDArray:
         """Physical values in a box; NaN where there are none."""
@@ -118,7 +127,11 @@ def read_images(data: Any, bands: Sequence[str] | None) -> dict[str, Image]:
             raise ValueError("data: an image in a dict of bands must be two-dimensional")
         images = [group[0] for group in groups]
     else:
-        if isinstance(data, list | tuple) and not _is_pair(data) and not isinstance(data, fits.HDUList):
+        if (
+            isinstance(data, list | tuple)
+            and not _is_pair(data)
+            and not isinstance(data, fits.HDUList)
+        ):
             images = [p for i, item in enumerate(data) for p in _planes(item, f"data[{i}]")]
         else:
             images = _planes(data, "data")

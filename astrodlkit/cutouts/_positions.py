@@ -172,7 +172,9 @@ def _numbers(table: Table, name: str, unit: u.UnitBase) -> NDArray[np.float64]:
     if column.dtype.kind not in "fiu":
         raise TypeError(f"positions: column {name!r} must hold numbers, not {column.dtype}")
     if column.ndim != 1:
-        raise ValueError(f"positions: column {name!r} has shape {column.shape}, not one number a row")
+        raise ValueError(
+            f"positions: column {name!r} has shape {column.shape}, not one number a row"
+        )
     mask = getattr(column, "mask", False)
     column = getattr(column, "unmasked", column)
     given = getattr(column, "unit", None)

@@ -77,7 +77,9 @@ def read_size(size: Any, n_rows: int, *, by_row: bool) -> StampSize:
     if not (np.isfinite(values).all() and (values > 0).all()):
         raise ValueError(f"size must be positive, got {size}")
     if not angle and (values != np.round(values)).any():
-        raise ValueError(f"size must be whole pixels, got {size}; an angle has a unit, 10 * u.arcsec")
+        raise ValueError(
+            f"size must be whole pixels, got {size}; an angle has a unit, 10 * u.arcsec"
+        )
     ny, nx = np.broadcast_to(values, 2).tolist()
     return StampSize(angle=(ny, nx)) if angle else StampSize(pixels=(int(ny), int(nx)))
 

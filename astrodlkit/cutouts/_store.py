@@ -27,9 +27,7 @@ __all__ = ["from_table", "read", "to_table", "write"]
 _META = "CUTOUTS"
 _FITS = {"format": "fits"}
 _HDF5 = {"format": "hdf5", "path": "cutouts"}
-_FORMATS = {
-    ".fits": _FITS, ".fit": _FITS, ".fits.gz": _FITS, ".h5": _HDF5, ".hdf5": _HDF5
-}
+_FORMATS = {".fits": _FITS, ".fit": _FITS, ".fits.gz": _FITS, ".h5": _HDF5, ".hdf5": _HDF5}
 _GRIDS = {"parent": ParentGrid, "tangent": TangentGrid}
 
 
