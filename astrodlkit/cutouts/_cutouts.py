@@ -11,14 +11,11 @@ from astropy.table import QTable, Table
 from astropy.wcs import WCS
 from numpy.typing import ArrayLike, NDArray
 
-from .._flags import Flag
 from .._typing import PathLike
 from ._grids import ParentGrid, TangentGrid
+from ._settle import settle
 
-__all__ = ["Cutouts", "settle"]
-
-# Rows looked at together: what is temporary stays small beside the stamps themselves.
-_ROWS = 1024
+__all__ = ["Cutouts", "assemble"]
 
 
 class Cutouts:
@@ -85,24 +82,8 @@ class Cutouts:
         wcs: WCS | ParentGrid | TangentGrid | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> None:
-        given = getattr(data, "unit", None)
-        unit = u.Unit(unit) if unit is not None else given
-        if isinstance(data, u.Quantity):
-            data = data.to_value(unit)
-        inner_mask = getattr(data, "mask", None)
-        array = np.asarray(np.ma.getdata(getattr(data, "unmasked", data)))
-        if array.dtype.kind not in "fiub":
-            raise TypeError(
-                f"data must hold real numbers, not {array.dtype}; stamps of one shape are "
-                "stacked with numpy.stack"
-            )
-        if array.ndim == 3:
-            array = array[:, None]
-        if array.ndim != 4:
-            raise ValueError(f"data must have shape (n, c, ny, nx), got {array.shape}")
-        wide = array.dtype.kind == "f" and array.dtype.itemsize >= 8
-        self._data = np.array(array, dtype=np.float64 if wide else np.float32, order="C")
-        self._unit = unit
+        array, inner_mask, self._unit = _read_data(data, unit)
+        self._data = array
         n, c = array.shape[:2]
         self._mask = np.zeros(array.shape, dtype=bool)
         for part in (mask, inner_mask):
@@ -111,8 +92,8 @@ class Cutouts:
         self._variance = None
         if variance is not None:
             if isinstance(variance, u.Quantity):
-                variance = variance.to_value((unit or u.dimensionless_unscaled) ** 2)
-            self._variance = _shaped(variance, array.shape, "variance").astype(self._data.dtype)
+                variance = variance.to_value((self._unit or u.dimensionless_unscaled) ** 2)
+            self._variance = _shaped(variance, array.shape, "variance").astype(array.dtype)
         if isinstance(bands, str):
             bands = (bands,)
         self._bands = tuple(str(b) for b in bands or (f"band{i}" for i in range(c)))
@@ -123,7 +104,7 @@ class Cutouts:
         ):
             raise ValueError(f"positions must be a SkyCoord of shape ({n},), got {positions!r}")
         self._positions = positions
-        self._flags = np.zeros(n, dtype=np.int32)
+        self._flags = settle(self._data, self._mask, self._variance, 0.0)
         if flags is not None:
             flags = np.asarray(flags)
             if flags.shape != (n,) or flags.dtype.kind not in "iu":
@@ -135,15 +116,6 @@ class Cutouts:
             wcs = ParentGrid([wcs], zero, np.zeros((n, c, 2), dtype=np.int64), centre)
         self._grid = wcs
         self._meta = dict(meta or {})
-        self._flags |= settle(self._data, self._mask, self._variance, 0.0)
-
-    @classmethod
-    def _of(cls, **parts: Any) -> "Cutouts":
-        """Put together parts that are right already."""
-        cutouts = cls.__new__(cls)
-        for name, value in parts.items():
-            setattr(cutouts, f"_{name}", value)
-        return cutouts
 
     @property
     def data(self) -> NDArray:
@@ -222,7 +194,7 @@ class Cutouts:
             for name, part in vars(self).items()
             if name[1:] in ("data", "mask", "variance", "positions", "flags", "grid")
         }
-        return Cutouts._of(**{name[1:]: part for name, part in (vars(self) | sliced).items()})
+        return assemble(**{name[1:]: part for name, part in (vars(self) | sliced).items()})
 
     def image(self, row: int, band: str | int = 0) -> CCDData:
         """
@@ -410,7 +382,37 @@ class Cutouts:
             if isinstance(values[0], kind):
                 join = _join_coords if name == "positions" else type(values[0]).concatenate
                 joined[name] = join(values)
-        return cls._of(**joined, unit=first.unit, bands=first.bands, meta=dict(first.meta))
+        return assemble(**joined, unit=first.unit, bands=first.bands, meta=dict(first.meta))
+
+
+def assemble(**parts: Any) -> Cutouts:
+    """Cutouts of parts (their private attributes) that are right already."""
+    cutouts = Cutouts.__new__(Cutouts)
+    for name, value in parts.items():
+        setattr(cutouts, f"_{name}", value)
+    return cutouts
+
+
+def _read_data(
+    data: Any, unit: u.UnitBase | str | None
+) -> tuple[NDArray, ArrayLike | None, u.UnitBase | None]:
+    """A copy of the pixels as native floats, their mask and their unit."""
+    unit = u.Unit(unit) if unit is not None else getattr(data, "unit", None)
+    if isinstance(data, u.Quantity):
+        data = data.to_value(unit)
+    mask = getattr(data, "mask", None)
+    array = np.asarray(np.ma.getdata(getattr(data, "unmasked", data)))
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"data must hold real numbers, not {array.dtype}; stamps of one shape are "
+            "stacked with numpy.stack"
+        )
+    if array.ndim == 3:
+        array = array[:, None]
+    if array.ndim != 4 or 0 in array.shape[1:]:
+        raise ValueError(f"data must have shape (n, c, ny, nx), got {array.shape}")
+    wide = array.dtype.kind == "f" and array.dtype.itemsize >= 8
+    return np.array(array, dtype=np.float64 if wide else np.float32, order="C"), mask, unit
 
 
 def _join_coords(coords: list[SkyCoord]) -> SkyCoord:
@@ -427,43 +429,3 @@ def _shaped(values: Any, shape: tuple[int, ...], name: str) -> NDArray:
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}, but data have {shape}")
     return array
-
-
-def settle(
-    data: NDArray, mask: NDArray, variance: NDArray | None, fill_value: float
-) -> NDArray[np.int32]:
-    """
-    Make the pixels finite, in place, and say which flags they give.
-
-    What is not finite is filled and masked; a variance that is negative or not
-    finite becomes infinite and its pixel is masked.
-    """
-    flags = np.zeros(len(data), dtype=np.int32)
-    for start in range(0, len(data), _ROWS):
-        rows = slice(start, start + _ROWS)
-        values, bad = (array[rows].reshape(len(data[rows]), -1) for array in (data, mask))
-        flag = flags[rows]
-        if variance is not None:
-            var = variance[rows].reshape(values.shape)
-            wrong = ~(np.isfinite(var) & (var >= 0))
-            var[wrong] = np.inf
-            bad |= wrong
-        # The extremes say all in one pass: a NaN goes through to them.
-        with np.errstate(invalid="ignore"):
-            low, high = values.min(axis=1), values.max(axis=1)
-        for i in np.flatnonzero(~(np.isfinite(low) & np.isfinite(high))):
-            wrong = ~np.isfinite(values[i])
-            values[i, wrong] = fill_value
-            bad[i] |= wrong
-            if variance is not None:
-                var[i, wrong] = np.inf
-            flag[i] |= Flag.NON_FINITE
-        some, every = bad.any(axis=1), bad.all(axis=1)
-        flag[some] |= Flag.MASKED_PIXELS
-        flag[every] |= Flag.ALL_MASKED
-        blank = ~some & (low == high)
-        for i in np.flatnonzero(some & ~every):
-            usable = values[i, ~bad[i]]
-            blank[i] = (usable == usable[0]).all()
-        flag[blank] |= Flag.BLANK
-    return flags

@@ -1,6 +1,8 @@
 """Cutting stamps out of images."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -10,10 +12,11 @@ from astropy.wcs.utils import proj_plane_pixel_scales, wcs_to_celestial_frame
 from numpy.typing import ArrayLike, NDArray
 
 from .._flags import Flag
-from ._cutouts import Cutouts, settle
+from ._cutouts import Cutouts, assemble
 from ._grids import ParentGrid, pixel_to_lonlat, sky_to_lonlat
 from ._images import Image, read_images
 from ._positions import read_positions
+from ._settle import settle
 from ._sizes import read_pixel_scale, read_shape, read_size
 
 __all__ = ["extract_cutouts", "iter_cutouts"]
@@ -21,6 +24,8 @@ __all__ = ["extract_cutouts", "iter_cutouts"]
 # Pixels of two bands may differ by this, relative, and still count as the same grid.
 _SAME_GRID = 0.01
 _FAR = 1e9
+_METHODS = ("interp", "adaptive", "exact")
+_CONSERVE = ("surface brightness", "flux")
 
 
 def extract_cutouts(
@@ -117,9 +122,8 @@ def extract_cutouts(
     >>> cutouts.flags
     array([0, 6], dtype=int32)
     """
-    plan = _Plan(
-        data, positions, size, shape, pixel_scale, north_up, method, conserve, fill_value, bands
-    )
+    options = _Options(shape, pixel_scale, north_up, method, conserve, fill_value, bands)
+    plan = _Plan(data, positions, size, options)
     return plan.cut(slice(0, plan.n_rows))
 
 
@@ -161,77 +165,56 @@ def iter_cutouts(
     """
     if not isinstance(chunk, int | np.integer) or chunk < 1:
         raise ValueError(f"chunk must be a positive number of rows, got {chunk!r}")
-    defaults = {
-        "shape": None,
-        "pixel_scale": None,
-        "north_up": False,
-        "method": "interp",
-        "conserve": "surface brightness",
-        "fill_value": 0.0,
-        "bands": None,
-    }
-    unknown = set(options) - set(defaults)
-    if unknown:
-        raise TypeError(f"iter_cutouts has no option {sorted(unknown)}, only {list(defaults)}")
-    plan = _Plan(data, positions, size, **(defaults | options))
+    plan = _Plan(data, positions, size, _Options(**options))
     starts = range(0, max(plan.n_rows, 1), chunk)
     return (plan.cut(slice(start, min(start + chunk, plan.n_rows))) for start in starts)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The keywords of `extract_cutouts`."""
+
+    shape: Any = None
+    pixel_scale: Any = None
+    north_up: bool = False
+    method: str = "interp"
+    conserve: str = "surface brightness"
+    fill_value: float = 0.0
+    bands: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in _METHODS:
+            raise ValueError(f"method must be one of {_METHODS}, got {self.method!r}")
+        if self.conserve not in _CONSERVE:
+            raise ValueError(f"conserve must be one of {_CONSERVE}, got {self.conserve!r}")
+        if not isinstance(self.fill_value, Real) or not np.isfinite(self.fill_value):
+            raise ValueError(f"fill_value must be a finite number, got {self.fill_value!r}")
+        if self.shape is not None and self.pixel_scale is not None:
+            raise ValueError("size and shape give the pixel_scale: give only two of the three")
 
 
 class _Plan:
     """All arguments, read and checked; ``cut`` makes the stamps of some rows."""
 
-    def __init__(
-        self,
-        data: Any,
-        positions: Any,
-        size: Any,
-        shape: Any,
-        pixel_scale: Any,
-        north_up: bool,
-        method: str,
-        conserve: str,
-        fill_value: float,
-        bands: Sequence[str] | None,
-    ) -> None:
-        if method not in ("interp", "adaptive", "exact"):
-            raise ValueError(f"method must be 'interp', 'adaptive' or 'exact', got {method!r}")
-        if conserve not in ("surface brightness", "flux"):
-            raise ValueError(f"conserve must be 'surface brightness' or 'flux', got {conserve!r}")
-        if not np.isscalar(fill_value) or not np.isfinite(fill_value):
-            raise ValueError(f"fill_value must be a finite number, got {fill_value!r}")
-        if shape is not None and pixel_scale is not None:
-            raise ValueError("shape and size give the pixel_scale: give only two of the three")
-        self.images = read_images(data, bands)
-        self.method, self.conserve, self.north_up = method, conserve, north_up
-        self.fill_value = float(fill_value)
+    def __init__(self, data: Any, positions: Any, size: Any, options: _Options) -> None:
+        self.options = options
+        shape, pixel_scale = options.shape, options.pixel_scale
+        self.images = read_images(data, options.bands)
         first = next(iter(self.images.values()))
         self.has_wcs = first.wcs is not None
         positions = read_positions(positions, prefer_sky=self.has_wcs)
         self.coords = positions if isinstance(positions, SkyCoord) else None
         self.pixels = None if self.coords is not None else positions
         self.n_rows = len(self.coords) if self.coords is not None else len(self.pixels[0])
-        if not self.has_wcs:
-            needs = {
-                "positions on the sky": self.coords is not None,
-                "pixel_scale": pixel_scale is not None,
-                "north_up": north_up,
-                "method='exact'": shape is not None and method == "exact",
-            }
-            if any(needs.values()):
-                what = next(name for name, needed in needs.items() if needed)
-                raise ValueError(
-                    f"data has no celestial WCS, which {what} needs; pass (array, wcs)"
-                )
         self.size = read_size(size, self.n_rows, by_row=shape is not None)
-        if (self.size.angle or self.size.widths_are_angles) and not self.has_wcs:
-            raise ValueError("size is an angle, but data has no celestial WCS: give it in pixels")
+        if not self.has_wcs:
+            self._refuse_sky()
         # Degrees by pixel in y and x, where they are needed.
         own = proj_plane_pixel_scales(first.wcs)[::-1] if self.has_wcs else np.full(2, np.nan)
         self.scale: float | None = None
         if pixel_scale is not None:
             self.scale = read_pixel_scale(pixel_scale)
-        elif north_up and shape is None:
+        elif options.north_up and shape is None:
             self.scale = float(np.sqrt(own[0] * own[1]))
         self.resampled = shape is not None or self.scale is not None
         if shape is not None:
@@ -245,11 +228,25 @@ class _Plan:
         if not self.resampled and self.has_wcs:
             _check_same_pixels(self.images)
 
+    def _refuse_sky(self) -> None:
+        """Refuse what needs a WCS."""
+        options = self.options
+        needs = {
+            "positions on the sky": self.coords is not None,
+            "size as an angle": self.size.angle is not None or self.size.widths_are_angles,
+            "pixel_scale": options.pixel_scale is not None,
+            "north_up": options.north_up,
+            "method='exact'": options.shape is not None and options.method == "exact",
+        }
+        for what in (name for name, needed in needs.items() if needed):
+            raise ValueError(f"data has no celestial WCS, which {what} needs: pass (array, wcs)")
+
     def cut(self, rows: slice) -> Cutouts:
         """The stamps of some rows."""
         x, y, coords = self._where(rows)
         valid = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
-        meta: dict[str, Any] = {"fill_value": self.fill_value}
+        options, fill_value = self.options, float(self.options.fill_value)
+        meta: dict[str, Any] = {"fill_value": fill_value}
         if self.resampled:
             from ._resample import resample
 
@@ -263,18 +260,18 @@ class _Plan:
                 scale=self.scale,
                 widths=widths,
                 widths_are_angles=self.size.widths_are_angles,
-                north_up=self.north_up,
-                method=self.method,
-                conserve=self.conserve,
-                fill_value=self.fill_value,
+                north_up=options.north_up,
+                method=options.method,
+                conserve=options.conserve,
+                fill_value=fill_value,
             )
-            meta |= {"method": f"reproject_{self.method}", "conserved": self.conserve}
+            meta |= {"method": f"reproject_{options.method}", "conserved": options.conserve}
         else:
             data, mask, variance, flags, grid = self._copy(x, y, valid)
         flags[~valid] = Flag.INVALID_POSITION
-        flags |= settle(data, mask, variance, self.fill_value)
+        flags |= settle(data, mask, variance, fill_value)
         first = next(iter(self.images.values()))
-        return Cutouts._of(
+        return assemble(
             data=data,
             unit=first.unit,
             mask=mask,
@@ -330,7 +327,7 @@ class _Plan:
             off = (left + nx <= 0) | (bottom + ny <= 0) | (left >= width) | (bottom >= height)
             overlap[:, k] = np.where(off | ~valid, 2, ~inside)
             for i in np.flatnonzero(overlap[:, k]):
-                data[i, k], mask[i, k] = self.fill_value, True
+                data[i, k], mask[i, k] = self.options.fill_value, True
                 if variance is not None:
                     variance[i, k] = np.inf
             corners = zip(

@@ -94,9 +94,15 @@ def resample(
         maps = [_affine(x, y, widths)] * c
     else:
         grid, frame, ratio = _tangent_grid(
-            images[0], coords, x, y, shape, widths if scale is None else scale,
-            in_pixels=scale is None and not widths_are_angles, north_up=north_up,
-        )  # fmt: skip
+            images[0],
+            coords,
+            x,
+            y,
+            shape=shape,
+            scale=widths if scale is None else scale,
+            in_pixels=scale is None and not widths_are_angles,
+            north_up=north_up,
+        )
         maps = [_through_sky(grid, frame, image) for image in images]
     data = np.full((n, c, *shape), fill_value, np.result_type(*(i.dtype for i in images)))
     mask = np.ones(data.shape, dtype=bool)
@@ -140,9 +146,9 @@ def _tangent_grid(
     coords: SkyCoord,
     x: NDArray,
     y: NDArray,
+    *,
     shape: tuple[int, int],
     scale: float | NDArray,
-    *,
     in_pixels: bool,
     north_up: bool,
 ) -> tuple[TangentGrid, BaseCoordinateFrame, NDArray]:

@@ -1,7 +1,6 @@
 """Cutouts as tables and files."""
 
 import json
-import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -49,10 +48,11 @@ def to_table(cutouts: "Cutouts") -> QTable:
         "unit": None if unit is None else unit.to_string(),
         "meta": cutouts.meta,
     }
+    grid = cutouts._grid  # noqa: SLF001
     for kind, cls in _GRIDS.items():
-        if isinstance(cutouts._grid, cls):
-            columns |= cutouts._grid.columns()
-            about |= {"grid": kind, "header": cutouts._grid.header()}
+        if isinstance(grid, cls):
+            columns |= grid.columns()
+            about |= {"grid": kind, "header": grid.header()}
     try:
         text = json.dumps(about, allow_nan=False)
     except (TypeError, ValueError) as exc:
@@ -108,7 +108,7 @@ def write(cutouts: "Cutouts", path: PathLike, *, overwrite: bool) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".astrodlkit") as folder:
         part = Path(folder, "part" + suffix)
         table.write(part, **options)
-        os.replace(part, path)
+        part.replace(path)
 
 
 def read(path: PathLike) -> "Cutouts":
