@@ -6,10 +6,12 @@ import numpy as np
 from astropy.table import Table
 
 from .._typing import PathLike
+from ..cutouts import Cutouts
 from ..pretrained import describe_model
 from ..specs import LuptonStretch, Picture
 from ._classifier import CutoutClassifier
-from ._rows import Bands, read_rows
+from ._rows import read_rows
+from ._stamps import Bands
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +44,8 @@ def plot_gallery(
     table : `~astropy.table.Table`
         A result of `classify_cutouts`.
     data, model, bands, size, stretch
-        As they were given to `classify_cutouts`.
+        As they were given to `classify_cutouts`; where ``table`` was
+        `~astrodlkit.Cutouts`, these are the ``data`` here.
     n_columns, n_rows : int
         At most this many stamps in a line, and lines for each class.
     figure : `~matplotlib.figure.Figure`, optional
@@ -94,14 +97,16 @@ def plot_gallery(
 
     card = model.card if isinstance(model, CutoutClassifier) else describe_model(model)
     spec = card.input
+    cutouts = isinstance(data, Cutouts)
     rows = read_rows(
-        table[shown],
-        data,
+        data[shown] if cutouts else table[shown],
+        None if cutouts else data,
         spec=spec,
         bands=bands,
         size=np.asanyarray(size)[shown] if np.ndim(size) else size,
+        step=256,
     )
-    images = [images for _, images, _ in rows.prepared(256, stretch)]
+    images = [images for _, images, _ in rows.prepared(spec, stretch)]
     scale, offset = (np.reshape(values, (-1, 1, 1)) for values in (spec.std, spec.mean))
     pictures = np.clip(np.concatenate(images) * scale + offset, 0, 1).transpose(0, 2, 3, 1)
     return _draw(

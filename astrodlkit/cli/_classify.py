@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 from astropy.io import fits
 from astropy.io.registry import IORegistryError
 from astropy.nddata import NDData
 from astropy.table import QTable, Table
 
+from .._flags import decode_flags
 from ..cutouts._images import read_images
 from ._detect import detect
 from ._output import TABLE_FORMATS, check_output, replace_file, write_table
@@ -101,15 +101,20 @@ def in_words(result: Table) -> str:
     Returns
     -------
     text : str
-        The number of rows, of each class and of flagged rows.
+        The number of rows, of each class and of each flag.
     """
     counts = Counter(str(name) for name in result["class"])
     nameless = counts.pop("", 0)
     parts = [f"{count} {name.replace('_', ' ')}" for name, count in counts.most_common()]
     if nameless:
         parts.append(f"{nameless} without a result")
-    flagged = np.count_nonzero(result["flags"])
-    return f"{len(result)} sources: {', '.join(parts) or 'none'}; {flagged} with a flag"
+    words = f"{len(result)} sources: {', '.join(parts) or 'none'}"
+    # Nearly every row is resampled: that is no news.
+    flags = Counter(name for names in decode_flags(result["flags"]) for name in names)
+    flags.pop("resampled", None)
+    if flags:
+        words += f"; flags: {', '.join(f'{n} {name}' for name, n in flags.most_common())}"
+    return words
 
 
 def _holds_image(path: Path) -> bool:
