@@ -2,10 +2,11 @@
 
 from ._device import BFLOAT16_TOLERANCE, resolve_device, resolve_precision
 from ._progress import progress_bar
-from ._run import prefetch, run_batches
+from ._run import check_batch_size, prefetch, run_batches
 
 __all__ = [
     "BFLOAT16_TOLERANCE",
+    "check_batch_size",
     "prefetch",
     "progress_bar",
     "resolve_device",

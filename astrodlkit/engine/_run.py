@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-__all__ = ["prefetch", "run_batches"]
+__all__ = ["check_batch_size", "prefetch", "run_batches"]
 
 T = TypeVar("T")
 
@@ -87,7 +87,19 @@ def run_batches(
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Refuse what is no number of rows."""
+    """
+    Refuse what is no number of rows.
+
+    Parameters
+    ----------
+    batch_size : int
+        Rows at a time.
+
+    Raises
+    ------
+    ValueError
+        If it is not a positive integer.
+    """
     if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)):
         raise ValueError(f"batch_size must be a positive integer, got {batch_size!r}")
     if batch_size < 1:

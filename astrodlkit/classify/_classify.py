@@ -1,0 +1,157 @@
+"""The verb: a table goes in, the same table with morphologies comes out."""
+
+from typing import Any
+
+from astropy.table import QTable
+
+from .._typing import PathLike, Progress
+from ..engine import resolve_device
+from ..pretrained import load_model
+from ..specs import LuptonStretch, Picture
+from ._classifier import CutoutClassifier
+from ._stamps import Bands
+
+__all__ = ["classify_cutouts"]
+
+
+def classify_cutouts(
+    table: Any,
+    data: Any = None,
+    *,
+    model: PathLike | CutoutClassifier = "galaxyzoo2",
+    bands: Bands = None,
+    size: Any = None,
+    stretch: LuptonStretch | Picture | str = "auto",
+    views: int = 1,
+    batch_size: int = 256,
+    device: str = "auto",
+    progress: Progress = None,
+) -> QTable:
+    """
+    Classify the sources of a table by their pictures.
+
+    Parameters
+    ----------
+    table : table-like, `~astropy.coordinates.SkyCoord` or `~astrodlkit.Cutouts`, n rows
+        A Table, QTable, photutils ``SourceCatalog`` or anything that
+        ``Table()`` takes, with
+
+        * positions, on the sky or in pixels, under any of the names that
+          photutils has used (see `~astrodlkit.extract_cutouts`), beside
+          ``data``; or
+        * a column ``cutout`` of shape (n, ny, nx) or (n, c, ny, nx), with a
+          unit or without; or of objects, which may differ in shape: arrays,
+          Quantity, NDData, CCDData, Cutout2D, or None.
+    data : image, optional
+        What `~astrodlkit.extract_cutouts` takes: NDData, CCDData,
+        ``(array, wcs)``, an HDU, a FITS path, an array, or a dict or list of
+        these, one for each band.
+    model : str, path or `CutoutClassifier`
+        A name of `~astrodlkit.list_models`, a path, or a loaded model.
+    bands : sequence of str, dict or str, optional
+        Names of the data's bands that serve as the red, the green and the
+        blue channel, for example ``("i", "r", "g")``; or a dict from the
+        model's band to the data's; or one name, which serves as all three.
+        By default the model's own band names, or bands that are called red,
+        green and blue, or a single band as all three. Three bands without
+        names (a list, or a column ``cutout``) are the model's, in its order,
+        unless ``bands`` names them.
+    size : int, `~astropy.units.Quantity`, str or array_like, optional
+        Width of the stamps: pixels (of the first band), an angle, the name of
+        a column, or one of these per row. By default it follows the source's
+        size where the table has one, as the model was trained (for
+        ``galaxyzoo2`` 4.24 Petrosian-90 radii); see Notes. Cutouts that are
+        given are used whole.
+    stretch : LuptonStretch, Picture or "auto"
+        How values become a picture. ``"auto"``: as the model was trained for
+        data with a flux unit; a division by 255 for bands called red, green
+        and blue without one; else each stamp is scaled to its own brightness,
+        with a warning.
+    views : {1, 2, 4, 8}
+        Number of orientations over which the answers are averaged: the image;
+        and turned by 180 degrees; and by 90 and 270; and the four mirrored.
+    batch_size : int
+        Rows that are prepared and held at a time.
+    device : str
+        ``"auto"`` (a CUDA device where there is one, else the CPU), ``"cpu"``,
+        ``"cuda:1"``, ...
+    progress : bool or callable, optional
+        `True` shows a bar, `False` none, `None` one if standard error is a
+        terminal; a callable is called with ``(done, total)``.
+
+    Returns
+    -------
+    result : `~astropy.table.QTable`, n rows
+        A copy of the user's columns in their order, then the model's (for
+        ``galaxyzoo2`` the 37 vote fractions by their Galaxy Zoo 2 names,
+        ``class`` and ``class_probability``), then ``flags`` (see
+        `~astrodlkit.decode_flags`). ``meta["astrodlkit"]`` says where they
+        come from. A row without usable pixels has NaN, an empty class and the
+        flag ``no_result``. Columns of an earlier result are replaced.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of a kind that means nothing.
+    ValueError
+        If arguments do not go together, the bands cannot be told, or a column
+        has the name of one of the result's.
+    `~astropy.units.UnitConversionError`
+        If a unit cannot be converted.
+    astrodlkit.exceptions.UnknownModelError
+        If there is no such model.
+
+    Warns
+    -----
+    astrodlkit.exceptions.AstrodlkitWarning
+        If the table does not say how large its sources are and ``size`` is
+        not given: every stamp is then as many pixels wide as the network's
+        input. If the data have no flux unit and are no picture.
+
+    See Also
+    --------
+    CutoutClassifier : Keeps the model, and streams tables of any length.
+
+    Notes
+    -----
+    The columns that tell a source's size are listed in the user guide; a row
+    takes the first in which it has a positive number. A row without any has
+    the flag ``invalid_size`` and no result.
+
+    The result for a row does not depend on the other rows, on their order or
+    on ``batch_size``.
+
+    Examples
+    --------
+    A round, smooth galaxy in an image whose values are nanomaggies:
+
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.modeling.models import Sersic2D
+    >>> from astropy.nddata import NDData
+    >>> from astrodlkit import classify_cutouts
+    >>> y, x = np.mgrid[:200, :200]
+    >>> galaxy = Sersic2D(amplitude=0.05, r_eff=12, n=3, x_0=110, y_0=90)(x, y)
+    >>> image = NDData(galaxy, unit="nmgy / arcsec2")
+    >>> table = {"x": [110], "y": [90], "half_light_radius": [12] * u.pix}
+    >>> result = classify_cutouts(table, image)
+    >>> print(result["class"][0], result["flags"][0])
+    completely_round 32
+    """
+    if not isinstance(model, CutoutClassifier):
+        model = load_model(model, device=device)
+    elif device != "auto" and resolve_device(device) != model.device:
+        raise ValueError(
+            f"device is {device!r} but the model is on {str(model.device)!r}: leave device out, "
+            "or load the model there"
+        )
+    return model.predict(
+        table,
+        data,
+        bands=bands,
+        size=size,
+        stretch=stretch,
+        views=views,
+        batch_size=batch_size,
+        progress=progress,
+    )

@@ -1,0 +1,81 @@
+"""The user's table with a network's answers beside its columns."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from astropy.table import Column, QTable
+
+from ..specs import OutputSpec
+from ._stamps import CUTOUTS_META
+
+__all__ = ["PROVENANCE", "check_clash", "join"]
+
+PROVENANCE = "astrodlkit"
+"""Key of the table's meta under which a result says where it comes from."""
+
+
+def check_clash(rows: QTable, output: OutputSpec) -> None:
+    """
+    Refuse a table whose columns have the names of the result's.
+
+    Parameters
+    ----------
+    rows : `~astropy.table.QTable`
+        The user's table. What an earlier run left in it will be replaced.
+    output : OutputSpec
+        What the network gives.
+
+    Raises
+    ------
+    ValueError
+        If a column of the user's would be lost.
+    """
+    ours = (*output.columns, "flags")
+    if PROVENANCE in rows.meta:
+        ours = ()
+    elif CUTOUTS_META in rows.meta:
+        ours = output.columns  # the flags are those of the cutouts and go on
+    clash = [name for name in ours if name in rows.colnames]
+    if clash:
+        raise ValueError(
+            f"the table has columns with the names of the result's: {clash}; rename them first, "
+            f"for example table.rename_column({clash[0]!r}, 'my_{clash[0]}')"
+        )
+
+
+def join(
+    rows: QTable,
+    outputs: Mapping[str, np.ndarray],
+    flags: np.ndarray,
+    output: OutputSpec,
+    provenance: Mapping[str, Any],
+) -> QTable:
+    """
+    Put a network's answers beside the user's columns.
+
+    Parameters
+    ----------
+    rows : `~astropy.table.QTable`, length n
+        The user's table, which is left alone.
+    outputs : dict of `~numpy.ndarray`
+        For each head its numbers, n along the first axis; NaN: no result.
+    flags : `~numpy.ndarray` of int32, shape (n,)
+        Row flags.
+    output : OutputSpec
+        What the numbers mean.
+    provenance : dict
+        Goes into the result's meta.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        A copy of ``rows`` with the columns added.
+    """
+    result = rows.copy()
+    answers = output.tabulate(outputs)
+    answers["flags"] = Column(flags, description="why a row is suspect: see decode_flags")
+    result.remove_columns([name for name in answers.colnames if name in result.colnames])
+    result.add_columns(list(answers.itercols()), names=answers.colnames)
+    result.meta[PROVENANCE] = dict(provenance)
+    return result

@@ -1,0 +1,204 @@
+"""From the user's table to arrays for the network, a few rows at a time."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import QTable, Table
+from numpy.typing import NDArray
+
+from .._flags import Flag
+from ..cutouts import Cutouts, iter_cutouts, read_table
+from ..cutouts._images import read_images
+from ..exceptions import AstrodlkitWarning
+from ..specs import InputSpec, LuptonStretch, Picture
+from ..specs._input import nanomaggies
+from ._sizes import Widths, given_widths, read_widths
+from ._stamps import Bands, band_names, column_groups
+
+__all__ = ["NO_PIXELS", "Rows", "read_rows"]
+
+NO_PIXELS = Flag.NO_OVERLAP | Flag.ALL_MASKED | Flag.INVALID_POSITION | Flag.INVALID_SIZE
+"""With one of these a row has nothing that could be shown to a network."""
+
+# For each chunk of rows: places in the chunk, and the cutouts that belong there.
+Groups: TypeAlias = Iterable[list[tuple[slice | NDArray[np.intp], Cutouts]]]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """
+    The user's rows, and how their pixels are had.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        The user's columns; it may have none.
+    n : int
+        Number of rows.
+    step : int
+        Rows in a chunk.
+    size_rule : str
+        Where the stamps' widths come from, in words.
+    bands : sequence of str, dict, str or None
+        Which of the cutouts' bands are red, green and blue.
+    groups : iterable
+        The cutouts of each chunk, made when it is asked for.
+    """
+
+    table: QTable
+    n: int
+    step: int
+    size_rule: str
+    bands: Bands
+    groups: Groups
+
+    def prepared(
+        self, spec: InputSpec, stretch: LuptonStretch | Picture | str
+    ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.int32]]]:
+        """
+        Bring the rows into the form that a network takes.
+
+        Parameters
+        ----------
+        spec : InputSpec
+            What it takes.
+        stretch : LuptonStretch, Picture or "auto"
+            As of `InputSpec.prepare`.
+
+        Yields
+        ------
+        part : slice
+            Which rows.
+        images : `~numpy.ndarray` of float32, shape (m, 3, ny, nx)
+            For the network.
+        flags : `~numpy.ndarray` of int32, shape (m,)
+            Row flags.
+        """
+        starts = range(0, max(self.n, 1), self.step)
+        for start, groups in zip(starts, self.groups if self.n else [[]], strict=True):
+            part = slice(start, min(start + self.step, self.n))
+            m = part.stop - part.start
+            images = np.zeros((m, 3, *spec.shape), dtype=np.float32)
+            # A row that no group brings has no pixels.
+            flags = np.full(m, Flag.ALL_MASKED, dtype=np.int32)
+            for places, cutouts in groups:
+                flags[places] = cutouts.flags
+                seen = np.flatnonzero((cutouts.flags & NO_PIXELS) == 0)
+                if len(seen) < len(cutouts):
+                    places, cutouts = np.arange(m)[places][seen], cutouts[seen]
+                if len(seen):
+                    images[places], flags[places] = spec.prepare(
+                        cutouts, bands=self.bands, stretch=stretch
+                    )
+            yield part, images, flags
+
+
+def read_rows(
+    table: Any, data: Any, *, spec: InputSpec, bands: Bands, size: Any, step: int
+) -> Rows:
+    """
+    Find the pixels of a table's rows: in cutouts, in a column, or in images beside it.
+
+    Parameters
+    ----------
+    table, data, bands, size
+        As of `classify_cutouts`.
+    spec : InputSpec
+        What the network takes.
+    step : int
+        Rows at a time.
+
+    Returns
+    -------
+    rows : Rows
+        The arguments are checked, but no stamp has been made yet.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `classify_cutouts`.
+    """
+    if isinstance(table, Cutouts):
+        _refuse(data, size, "table holds the cutouts")
+        columns = {} if table.positions is None else {"position": table.positions}
+        user, n = QTable(columns, meta=table.meta), len(table)
+        groups = ([(slice(None), table[i : i + step])] for i in range(0, n, step))
+        return Rows(user, n, step, "whole cutouts", bands, groups)
+    if isinstance(table, SkyCoord):
+        table = QTable({"position": table.reshape(-1)})
+    user = read_table(table)
+    user = user if isinstance(user, QTable) else QTable(user, copy=False)
+    if "cutout" in user.colnames:
+        _refuse(data, size, "the table has a column 'cutout'")
+        groups, bands = column_groups(user, spec=spec, bands=bands, step=step)
+        return Rows(user, len(user), step, "whole cutouts", bands, groups)
+    if data is None:
+        raise ValueError(
+            f"table has no column 'cutout', only {user.colnames}: give the image beside it, "
+            "for example classify_cutouts(table, data=image)"
+        )
+    images = read_images(data, None)
+    if isinstance(data, Mapping):
+        names = _needed(images, bands, spec)
+    else:
+        names, bands = band_names(len(images), bands, spec)
+    known = nanomaggies(next(iter(images.values())).unit)
+    widths = _widths(table, user, size, spec)
+    cutouts = iter_cutouts(
+        data,
+        user,
+        widths.values,
+        shape=spec.shape,
+        chunk=step,
+        bands=names,
+        # Per pixel or per solid angle: what the unit says must stay true of the new pixels.
+        conserve="surface brightness" if known is None or known[1] else "flux",
+    )
+    groups = ([(slice(None), part)] for part in cutouts)
+    return Rows(user, len(user), step, widths.rule, bands, groups)
+
+
+def _refuse(data: Any, size: Any, reason: str) -> None:
+    for name, value in (("data", data), ("size", size)):
+        if value is not None:
+            raise ValueError(f"{name} must be left out: {reason}, which are used whole")
+
+
+def _needed(images: Mapping[str, Any], bands: Bands, spec: InputSpec) -> list[str] | None:
+    """The bands that the network will see; None if that cannot be told here."""
+    if isinstance(bands, Mapping):
+        wanted = list(bands.values())
+    else:
+        wanted = [bands] if isinstance(bands, str) else list(bands or spec.bands)
+    return list(dict.fromkeys(wanted)) if set(wanted) <= set(images) else None
+
+
+def _widths(table: Any, user: QTable, size: Any, spec: InputSpec) -> Widths:
+    """Width of each row's stamp: given, from the table, or the network's own in pixels."""
+    if size is not None:
+        return given_widths(size, user)
+    found = None if spec.width is None else read_widths(_with_catalog(table, user), spec.width)
+    if found is not None:
+        return found
+    pixels = max(spec.shape)
+    warnings.warn(
+        f"the table does not say how large its sources are: every stamp is {pixels} pixels wide; "
+        "give size=, for example an angle or the name of a column",
+        AstrodlkitWarning,
+        stacklevel=5,
+    )
+    return given_widths(pixels, user)
+
+
+def _with_catalog(table: Any, user: QTable) -> QTable:
+    """A photutils catalogue knows its sources' Kron radii, but does not put them in its table."""
+    if isinstance(table, Table) or not hasattr(table, "kron_radius"):
+        return user
+    # The second name is that before photutils 3.
+    axis = "semimajor_axis" if hasattr(table, "semimajor_axis") else "semimajor_sigma"
+    names = ("kron_radius", axis, "equivalent_radius")
+    return QTable({name: np.atleast_1d(getattr(table, name)) for name in names})
