@@ -79,6 +79,25 @@ class ModelCard(Record):
     --------
     describe_model : The card of a model.
     save_model : Write a card and its weights.
+
+    Examples
+    --------
+    >>> from astrodlkit.pretrained import ModelCard
+    >>> from astrodlkit.specs import Head, InputSpec, OutputSpec, Picture
+    >>> card = ModelCard(
+    ...     name="rings",
+    ...     title="Ringed galaxies",
+    ...     task="classify",
+    ...     architecture="galaxy-zoo",
+    ...     options={"n_classes": 2},
+    ...     input=InputSpec(bands=("i", "r", "g"), shape=(96, 96), mean=(0.1,) * 3,
+    ...                     std=(0.2,) * 3, stretch=Picture()),
+    ...     output=OutputSpec(
+    ...         heads=(Head(name="class", kind="classes", labels=("ring", "other")),)
+    ...     ),
+    ... )
+    >>> ModelCard.from_json(card.to_json()) == card
+    True
     """
 
     name: str

@@ -34,6 +34,12 @@ class Weights(Record):
         Type in which the file stores all tensors of two or more dimensions.
     bytes : int
         Size of the file.
+
+    Examples
+    --------
+    >>> from astrodlkit.pretrained import Weights
+    >>> weights = Weights(file="rings.safetensors", sha256="0" * 64, n_parameters=20_000,
+    ...                   dtype="float16", bytes=42_000)
     """
 
     file: str
@@ -70,6 +76,13 @@ class Training(Record):
         Path of the recipe in the repository.
     date : str
         Day of the training, as YYYY-MM-DD.
+
+    Examples
+    --------
+    >>> from astrodlkit.pretrained import Training
+    >>> training = Training(data="Galaxy Zoo 2", n_train=8000, n_validation=2000,
+    ...                     split="crc32 of the id", seed=1, recipe="recipes/rings",
+    ...                     date="2026-01-31")
     """
 
     data: str
@@ -104,6 +117,11 @@ class Figure(Record):
         Which rows these are, for example ``"validation"``.
     note : str, optional
         How it was measured.
+
+    Examples
+    --------
+    >>> from astrodlkit.pretrained import Figure
+    >>> figure = Figure(name="accuracy", value=0.952, error=0.004, n=2000, split="validation")
     """
 
     name: str
@@ -130,6 +148,11 @@ class Licence(Record):
         Licence of the weights.
     data : str
         Licence or terms of the data that they were learned from.
+
+    Examples
+    --------
+    >>> from astrodlkit.pretrained import Licence
+    >>> licence = Licence(weights="BSD-3-Clause", data="SDSS: public")
     """
 
     weights: str

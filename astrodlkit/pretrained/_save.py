@@ -65,6 +65,30 @@ def save_model(
     What is about to be written goes through the checks of `load_model`
     first. Then both files are written under temporary names and moved into
     place, the card last.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from astrodlkit.networks import build
+    >>> from astrodlkit.pretrained import ModelCard, describe_model, save_model
+    >>> from astrodlkit.specs import Head, InputSpec, OutputSpec, Picture
+    >>> options = {"backbone": "mobilenetv3_small_050", "n_classes": 2}
+    >>> card = ModelCard(
+    ...     name="rings",
+    ...     title="Ringed galaxies",
+    ...     task="classify",
+    ...     architecture="galaxy-zoo",
+    ...     options=options,
+    ...     input=InputSpec(bands=("i", "r", "g"), shape=(96, 96), mean=(0.1,) * 3,
+    ...                     std=(0.2,) * 3, stretch=Picture()),
+    ...     output=OutputSpec(
+    ...         heads=(Head(name="class", kind="classes", labels=("ring", "other")),)
+    ...     ),
+    ... )
+    >>> with TemporaryDirectory() as folder:
+    ...     written = save_model(folder, card, build("galaxy-zoo", **options))
+    ...     describe_model(folder) == written
+    True
     """
     import torch
 

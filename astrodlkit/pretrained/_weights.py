@@ -160,7 +160,7 @@ def pack(
         # A copy: safetensors refuses tensors that share memory, as tied weights do.
         stored[name] = tensor.detach().to("cpu", kind, copy=True).contiguous()
     _refuse_non_finite(stored, f"as {dtype}, the weights")
-    return save(stored, metadata=metadata and dict(metadata))
+    return save(stored, metadata=dict(metadata) if metadata else None)
 
 
 def write_whole(files: Mapping[Path, bytes], overwrite: bool) -> None:

@@ -83,4 +83,4 @@ def table(rows, *, widths, header=0):
 def plain(text):
     """Text without a meaning for reStructuredText; the escaped space defuses list markers."""
     text = re.sub(r"([\\`*_|])", r"\\\1", " ".join(text.split()))
-    return "\\ " + text.replace("::", r":\:")
+    return "\\ " + re.sub(r":(?=:)", r":\\", text)

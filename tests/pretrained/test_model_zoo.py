@@ -42,7 +42,7 @@ def build(tmp_path):
 
 
 def test_pages_are_written_from_the_cards(tmp_path, build, card, module):
-    nasty = "- *not* `a` list_ |of| a\\b things::"
+    nasty = "- *not* `a` list_ |of| a\\b things:::"
     card = replace(
         card,
         title=nasty,
