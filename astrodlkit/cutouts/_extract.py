@@ -24,6 +24,8 @@ __all__ = ["extract_cutouts", "iter_cutouts"]
 # Pixels of two bands may differ by this, relative, and still count as the same grid.
 _SAME_GRID = 0.01
 _FAR = 1e9
+# So that the last digits of a transformation do not decide on which pixel a stamp begins.
+_TIE = 1e-6
 _METHODS = ("interp", "adaptive", "exact")
 _CONSERVE = ("surface brightness", "flux")
 
@@ -310,7 +312,7 @@ class _Plan:
         images = list(self.images.values())
         n, c = x.shape
         x0, y0 = (
-            np.where(valid[:, None], np.ceil(np.clip(p, -_FAR, _FAR) - k / 2), 0).astype(np.int64)
+            np.where(valid[:, None], np.ceil(np.clip(p, -_FAR, _FAR) - k / 2 - _TIE), 0).astype(np.int64)
             for p, k in ((np.nan_to_num(x), nx), (np.nan_to_num(y), ny))
         )
         dtype = np.result_type(*(image.dtype for image in images))

@@ -19,6 +19,7 @@ __all__ = [
     "TangentGrid",
     "local_jacobian",
     "lonlat_to_pixel",
+    "mean_scale",
     "pixel_to_lonlat",
     "quiet_wcs",
     "shifted",
@@ -108,10 +109,8 @@ class ParentGrid:
         middle = self.origins[:, 0] + np.array(self.centre)
         for number, parent in enumerate(self.parents):
             rows = self.index[:, 0] == number
-            scale[rows] = np.sqrt(
-                np.abs(
-                    np.linalg.det(local_jacobian(partial(pixel_to_lonlat, parent), *middle[rows].T))
-                )
+            scale[rows] = mean_scale(
+                local_jacobian(partial(pixel_to_lonlat, parent), *middle[rows].T)
             )
         return scale
 
@@ -210,7 +209,7 @@ class TangentGrid:
     @property
     def pixel_scale(self) -> NDArray[np.float64]:
         """Pixel scale in degrees, shape (n,)."""
-        return np.sqrt(np.abs(np.linalg.det(self.cd)))
+        return mean_scale(self.cd)
 
     def columns(self) -> dict[str, NDArray]:
         """What differs by row, by column name."""
@@ -258,6 +257,12 @@ def local_jacobian(
     north = (np.cos(lat0) * np.sin(lat) - np.sin(lat0) * np.cos(lat) * np.cos(dlon)) / cosine
     rows = [[v[1] - v[0], v[3] - v[2]] for v in (east, north)]
     return np.degrees(np.moveaxis(np.array(rows), -1, 0)) / (2 * step)
+
+
+def mean_scale(jacobian: NDArray) -> NDArray[np.float64]:
+    """Side of the square of a pixel's area; numpy's determinant would warn of a NaN."""
+    (a, b), (c, d) = np.moveaxis(jacobian, 0, -1)
+    return np.sqrt(np.abs(a * d - b * c))
 
 
 def shifted(parent: WCS, x0: int, y0: int) -> WCS:

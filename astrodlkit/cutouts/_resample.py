@@ -21,7 +21,7 @@ from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import NDArray
 
 from .._flags import Flag
-from ._grids import TangentGrid, local_jacobian, pixel_to_lonlat
+from ._grids import TangentGrid, local_jacobian, mean_scale, pixel_to_lonlat
 from ._images import Image
 from ._kernels import reproject_box, reproject_stack
 
@@ -160,8 +160,7 @@ def _tangent_grid(
     jacobian = local_jacobian(
         lambda px, py: _convert(*pixel_to_lonlat(first.wcs, px, py), own, frame), x, y
     )
-    jacobian[~np.isfinite(jacobian).all(axis=(1, 2))] = np.eye(2) * np.nan
-    native = np.sqrt(np.abs(np.linalg.det(jacobian)))
+    native = mean_scale(jacobian)
     scale = np.broadcast_to(scale * native if in_pixels else scale, x.shape)
     good = np.isfinite(native) & np.isfinite(scale)
     turn = np.full((len(x), 2, 2), np.nan)
