@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from astropy.nddata import NDData
 from astropy.table import QTable
+from astropy.utils.exceptions import AstropyDeprecationWarning
 
 __all__ = ["detect"]
 
@@ -65,10 +66,12 @@ def detect(image: NDData, *, threshold: float = 1.5, n_pixels: int = 10) -> QTab
     smooth = convolve(data, make_2dgaussian_kernel(3.0, size=5))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
+        # Deprecated in photutils 3.1; before, a bar is the default.
+        warnings.filterwarnings("ignore", ".*progress_bar.*", AstropyDeprecationWarning)
         segments = detect_sources(smooth, threshold * background.background_rms, n_pixels, mask=bad)
-    if segments is None:
-        return QTable()
-    segments = deblend_sources(smooth, segments, n_pixels, progress_bar=False)
+        if segments is None:
+            return QTable()
+        segments = deblend_sources(smooth, segments, n_pixels, progress_bar=False)
     catalog = SourceCatalog(data, segments, convolved_data=smooth, mask=bad, wcs=image.wcs)
     columns = [*catalog.default_columns, "kron_radius", "equivalent_radius"]
     if image.wcs is None:

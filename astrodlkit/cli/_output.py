@@ -114,17 +114,24 @@ def write_table(table: Table, path: Path, *, overwrite: bool) -> None:
 
 
 def _with_comments(table: Table) -> Table:
-    """A table whose nested meta, for which FITS has no room, are comments in JSON."""
+    """A table of whose meta what FITS has no header card for are comments in JSON."""
     table = table.copy(copy_data=False)
-    nested = {key: value for key, value in table.meta.items() if isinstance(value, dict)}
-    lines = [f"{key} {json.dumps(value)}" for key, value in nested.items()]
-    table.meta = {key: value for key, value in table.meta.items() if key not in nested}
-    table.meta["comments"] = [*table.meta.get("comments", []), *lines]
+    cards = {
+        key: value
+        for key, value in table.meta.items()
+        if len(key) <= 8 and isinstance(value, str | int | float)
+    }
+    lines = [
+        f"{key} {json.dumps(value, default=str)}"
+        for key, value in table.meta.items()
+        if key not in (*cards, "comments")
+    ]
+    table.meta = {**cards, "comments": [*table.meta.get("comments", []), *lines]}
     return table
 
 
 def _votable(table: Table) -> VOTableFile:
-    """A VOTable with the nested meta as INFO in JSON, and coordinates as columns of angles."""
+    """A VOTable with the meta as INFO in JSON, and coordinates as columns of angles."""
     table = table.copy(copy_data=False)
     for name in table.colnames:
         coordinates = table[name]
@@ -135,8 +142,6 @@ def _votable(table: Table) -> VOTableFile:
                 table.add_column(getattr(coordinates, part), index=place, name=f"{name}_{part}")
     votable = from_table(table)
     votable.resources[0].infos.extend(
-        Info(name=key, value=json.dumps(value))
-        for key, value in table.meta.items()
-        if isinstance(value, dict)
+        Info(name=key, value=json.dumps(value, default=str)) for key, value in table.meta.items()
     )
     return votable
