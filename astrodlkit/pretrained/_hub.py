@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -138,9 +139,9 @@ def _timm_card(config: Mapping[str, Any], name: str) -> ModelCard:
     n_classes = config.get("num_classes", pretrained.get("num_classes", 0))
     labels = config.get("label_names") or pretrained.get("label_names") or range(n_classes)
     # Labels of a column must differ; those of ImageNet do not.
-    labels = [str(label) for label in labels]
+    count = Counter(labels)
     labels = [
-        f"{label} ({i})" if labels.count(label) > 1 else label for i, label in enumerate(labels)
+        f"{label} ({i})" if count[label] > 1 else str(label) for i, label in enumerate(labels)
     ]
     if len(labels) != n_classes:
         raise ValueError(f"{_CONFIG} names {len(labels)} labels for {n_classes} classes")
