@@ -89,6 +89,11 @@ class VoteTree(nn.Module):
     questions : tuple of Question
         In an order in which parents come before children.
 
+    Raises
+    ------
+    ValueError
+        If a parent does not come first.
+
     Examples
     --------
     >>> import torch
@@ -100,11 +105,17 @@ class VoteTree(nn.Module):
 
     def __init__(self, questions: tuple[Question, ...] = GALAXY_ZOO_2) -> None:
         super().__init__()
-        self.columns = tuple(column for question in questions for column in question.columns)
-        self.parents = tuple(
-            None if question.parent is None else self.columns.index(question.parent)
-            for question in questions
-        )
+        self.columns: tuple[str, ...] = ()
+        parents: list[int | None] = []
+        for question in questions:
+            if question.parent is not None and question.parent not in self.columns:
+                raise ValueError(
+                    f"questions: {question.parent!r} is not an answer of an earlier question"
+                )
+            known = question.parent is not None
+            parents.append(self.columns.index(question.parent) if known else None)
+            self.columns += question.columns
+        self.parents = tuple(parents)
         self.sizes = tuple(len(question.answers) for question in questions)
 
     def forward(self, logits: Tensor) -> Tensor:

@@ -214,10 +214,13 @@ class InputSpec(Record):
             raise ValueError(
                 f"stretch must be 'auto', a LuptonStretch or a Picture, got {stretch!r}"
             )
-        if nanomaggies(cutouts.unit) is not None:
-            return self.stretch
-        if {cutouts.bands[c].lower() for c in channels} in _PICTURE_BANDS:
+        linear = nanomaggies(cutouts.unit) is not None
+        if not linear and {cutouts.bands[c].lower() for c in channels} in _PICTURE_BANDS:
             return Picture(white=255.0)
+        if not isinstance(self.stretch, LuptonStretch):
+            raise ValueError("this model takes finished pictures: pass stretch=Picture(white=...)")
+        if linear:
+            return self.stretch
         warnings.warn(
             "the cutouts have no flux unit: each stamp is scaled to its own brightness; give the "
             "data a unit, or pass stretch=",
@@ -238,8 +241,6 @@ class InputSpec(Record):
         if isinstance(rule, Picture):
             return rule.apply(values)
         model = self.stretch if rule is None else rule
-        if not isinstance(model, LuptonStretch):
-            raise ValueError("this model takes finished pictures: pass stretch=Picture(white=...)")
         # Colours that are not known must not be invented.
         stretch = replace(model, scales=(1.0, 1.0, 1.0)) if grey or rule is None else model
         if rule is None:
@@ -272,7 +273,7 @@ class InputSpec(Record):
                 f"data in {cutouts.unit} per pixel need a pixel scale to become a surface "
                 "brightness; give the image a WCS, or pass stretch="
             )
-        scale = np.broadcast_to(cutouts.pixel_scale.to_value(u.arcsec), len(cutouts.data))
+        scale = np.broadcast_to(cutouts.pixel_scale.to_value(u.arcsec / u.pix), len(cutouts))
         return (factor / scale**2)[:, None, None, None]
 
 

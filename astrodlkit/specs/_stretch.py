@@ -76,9 +76,10 @@ class LuptonStretch(Record):
             np.ascontiguousarray(values[:, c]).reshape(n * ny, nx) * self.scales[c]
             for c in range(3)
         )
-        rgb = make_lupton_rgb(
-            red, green, blue, minimum=self.minimum, stretch=self.stretch, Q=self.Q
-        )
+        with np.errstate(invalid="ignore"):  # astropy divides black by black, then replaces it
+            rgb = make_lupton_rgb(
+                red, green, blue, minimum=self.minimum, stretch=self.stretch, Q=self.Q
+            )
         return np.moveaxis(rgb.reshape(n, ny, nx, 3), 3, 1).astype(np.float32) / np.float32(255)
 
     def inverse(self, level: float) -> float:

@@ -14,6 +14,7 @@ from astrodlkit.specs import InputSpec, LuptonStretch
 from astrodlkit.training import Augmentation, fit
 
 BACKBONE = "tf_efficientnet_lite0"
+SEED = 20
 # Brings SDSS frames in nanomaggies to the brightness and the colours of the training pictures:
 # matched on the galaxies of one Stripe 82 field, see the recipe's README.
 SDSS_STRETCH = LuptonStretch(stretch=1.0, Q=10.0, minimum=0.08, scales=(0.8, 1.0, 1.55))
@@ -77,10 +78,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder of the labelled sets")
     parser.add_argument("folder", type=Path, help="folder for checkpoints, outside the repository")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=7000)
     parser.add_argument("--side", type=int, default=80, help="pixels of a training view")
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--from-scratch", action="store_true", help="no ImageNet weights")
     args = parser.parse_args()
 
