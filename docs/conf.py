@@ -21,10 +21,9 @@ extensions = [
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
+    "model_zoo",
 ]
 sys.path.insert(0, str(here / "_ext"))
-if (here / "_ext" / "model_zoo.py").exists():
-    extensions.append("model_zoo")
 
 root_doc = "index"
 exclude_patterns = ["_build", "gallery_src", "**/sg_execution_times.rst", "sg_execution_times.rst"]
@@ -106,5 +105,11 @@ def _resolve_top_level(app, env, node, contnode):
     )
 
 
+def _hide_private_bases(app, name, obj, options, bases):
+    """A base class that is not public has no page to lead to."""
+    bases[:] = [base for base in bases if not base.__module__.startswith("astrodlkit")] or [object]
+
+
 def setup(app):
     app.connect("missing-reference", _resolve_top_level)
+    app.connect("autodoc-process-bases", _hide_private_bases)
