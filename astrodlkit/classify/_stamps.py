@@ -95,7 +95,7 @@ def column_groups(
         return iter(()), bands
     if column.dtype.kind not in "fiub":
         raise TypeError(f"column 'cutout' must hold numbers or images, not {column.dtype}")
-    if column.ndim not in (3, 4):
+    if column.ndim not in (3, 4) or 0 in column.shape:
         raise ValueError(
             f"column 'cutout' must have the shape (n, ny, nx) or (n, c, ny, nx), got {column.shape}"
         )
@@ -126,7 +126,7 @@ def _object_groups(
             continue
         try:
             stamp = _stamp(element, spec, bands)
-        except (TypeError, ValueError) as exc:
+        except (OSError, TypeError, ValueError) as exc:
             raise type(exc)(f"cutout of row {start + place}: {exc}") from exc
         kind = (stamp.shape, stamp.bands, str(stamp.unit), stamp.pixel_scale is None)
         groups[kind].append((place, stamp))
