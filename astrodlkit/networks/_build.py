@@ -9,6 +9,7 @@ __all__ = ["ARCHITECTURES", "build"]
 
 ARCHITECTURES = {
     "galaxy-zoo": "astrodlkit.networks._galaxy_zoo:GalaxyZooNetwork",
+    "timm": "astrodlkit.networks._timm:TimmNetwork",
 }
 
 

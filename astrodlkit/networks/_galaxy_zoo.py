@@ -1,9 +1,9 @@
 """Galaxy Zoo votes, and the five usual classes from them."""
 
-import timm
 import torch
 from torch import Tensor, nn
 
+from ._timm import timm_model
 from ._vote_tree import GALAXY_ZOO_2, VoteTree
 
 __all__ = ["GalaxyZooNetwork"]
@@ -35,7 +35,7 @@ class GalaxyZooNetwork(nn.Module):
 
     def __init__(self, backbone: str = "tf_efficientnet_lite0", n_classes: int = 5) -> None:
         super().__init__()
-        self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0)
+        self.backbone = timm_model(backbone, num_classes=0)
         self.tree = VoteTree(GALAXY_ZOO_2)
         n_answers = len(self.tree.columns)
         self.votes = nn.Linear(self.backbone.num_features, n_answers)

@@ -64,6 +64,8 @@ class InputSpec(Record):
     bright: float = 0.5
 
     def __post_init__(self) -> None:
+        if not isinstance(self.stretch, (LuptonStretch, Picture)):
+            raise TypeError(f"stretch must be a LuptonStretch or a Picture, got {self.stretch!r}")
         if len(self.bands) != 3 or len(self.mean) != 3 or len(self.std) != 3:
             raise ValueError("bands, mean and std must have three entries each")
         if len(self.shape) != 2 or min(self.shape) < 1:

@@ -52,6 +52,8 @@ class Head(Record):
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise ValueError(f"kind must be one of {_KINDS}, got {self.kind!r}")
+        if isinstance(self.labels, str):
+            raise TypeError(f"labels must be a sequence of names, got {self.labels!r}")
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must be one or more different names, got {self.labels}")
         if self.descriptions and len(self.descriptions) != len(self.labels):

@@ -79,6 +79,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the labelled sets")
     parser.add_argument("folder", type=Path, help="folder for checkpoints, outside the repository")
     parser.add_argument("--steps", type=int, default=7000)
+    parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
     parser.add_argument("--side", type=int, default=80, help="pixels of a training view")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=SEED)
@@ -103,7 +104,7 @@ def main() -> None:
         task,
         batches(training, batch_size=args.batch_size, seed=args.seed),
         folder=args.folder,
-        max_steps=args.steps,
+        max_steps=min(args.steps, args.stop_at or args.steps),
         seed=args.seed,
     )
     torch.save(network.state_dict(), args.folder / "network.pt")

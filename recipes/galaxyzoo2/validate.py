@@ -34,7 +34,9 @@ def figures(
     right = np.asarray(result["class"])[labelled] == names
     measured = [_accuracy("five-class accuracy", right, note)]
     measured += [
-        _accuracy(f"accuracy, {name}", right[names == name], note) for name in class_head.labels
+        _accuracy(f"accuracy, {name}", right[names == name], note)
+        for name in class_head.labels
+        if (names == name).any()
     ]
     for name, wanted in (
         ("vote RMSE, Kaggle challenge", galaxies.votes),

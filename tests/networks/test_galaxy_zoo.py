@@ -56,3 +56,9 @@ def test_unknown_architecture():
 def test_wrong_options():
     with pytest.raises(ValueError, match=r"options \{'depth': 3\} do not fit"):
         build("galaxy-zoo", depth=3)
+
+
+@pytest.mark.parametrize("architecture", ["galaxy-zoo", "timm"])
+def test_a_backbone_never_comes_from_the_network(architecture):
+    with pytest.raises(ValueError, match="backbone must be the name of a timm model, got 'hf-hub"):
+        build(architecture, backbone="hf-hub:timm/resnet18.a1_in1k")
