@@ -312,7 +312,9 @@ class _Plan:
         images = list(self.images.values())
         n, c = x.shape
         x0, y0 = (
-            np.where(valid[:, None], np.ceil(np.clip(p, -_FAR, _FAR) - k / 2 - _TIE), 0).astype(np.int64)
+            np.where(valid[:, None], np.ceil(np.clip(p, -_FAR, _FAR) - k / 2 - _TIE), 0).astype(
+                np.int64
+            )
             for p, k in ((np.nan_to_num(x), nx), (np.nan_to_num(y), ny))
         )
         dtype = np.result_type(*(image.dtype for image in images))

@@ -1,14 +1,16 @@
 """
 The calls of reproject.
 
-Three things travel in one call as leading dimensions: the values, the mask, and what gives
-the variance. Resampling is linear, so the variance of a pixel is the sum of the squared
-weights times the variances. The squares are had without knowing the weights: if only every
-K-th pixel keeps its standard deviation and the others are 0, with K wider than the kernel,
-the result is one weight times one standard deviation, and K^2 such combs see every pixel once.
+Values and mask travel in one call, as leading dimensions, and so does what gives the
+variance. Resampling is linear: with weights w (of sum 1) the variance is the sum of
+w^2 times the variances. The squares are had without knowing the weights. In a comb only every
+K-th pixel differs from 0, with K wider than the kernel; a resampled comb is then a single
+weight, times what the pixel held, and can be squared.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,14 +22,19 @@ from numpy.typing import NDArray
 from ._grids import shifted
 from ._images import Image
 
-__all__ = ["reproject_box", "reproject_stack"]
+__all__ = ["resample_adaptive", "resample_exact", "resample_interp"]
 
-_Planes = tuple[NDArray, NDArray, NDArray | None]
+# Numbers in the combs that one call takes.
+_BUDGET = 4_000_000
+# Of reproject_adaptive: the Gaussian's width, and the pixels it reaches over.
+_WIDTH, _REACH = 1.3, 4
+
+_Stamps = tuple[NDArray, NDArray, NDArray | None]
 
 
 class _PixelMap(BaseLowLevelWCS):
     """
-    A WCS whose world coordinates are the pixels of the stacked images.
+    A WCS whose world coordinates are the pixels of the boxes.
 
     ``places`` holds them for each pixel of the stamps; without it a pixel is its
     own place. ``guard`` pixels around the first are there too.
@@ -56,9 +63,24 @@ class _PixelMap(BaseLowLevelWCS):
         return x, y
 
 
-def reproject_stack(image: Image, px: NDArray, py: NDArray, method: str) -> _Planes:
+@dataclass(frozen=True)
+class _Boxes:
+    """Parts of an image, shape (b, height, width), and where they begin in it."""
+
+    left: NDArray[np.intp]
+    bottom: NDArray[np.intp]
+    values: NDArray[np.float64]
+    bad: NDArray[np.bool_]
+    variance: NDArray[np.float64] | None
+
+    def layers(self) -> list[NDArray]:
+        """Values, and the bad pixels if there are any."""
+        return [self.values, self.bad] if self.bad.any() else [self.values]
+
+
+def resample_interp(image: Image, px: NDArray, py: NDArray) -> _Stamps:
     """
-    Resample stamps by interpolation or adaptively, all in one call.
+    Resample stamps by bilinear interpolation, all in one call.
 
     Parameters
     ----------
@@ -66,56 +88,96 @@ def reproject_stack(image: Image, px: NDArray, py: NDArray, method: str) -> _Pla
         The parent.
     px, py : ndarray, shape (b, ny + 2, nx + 2)
         Where the pixels of the stamps, and of one more around them, are in it.
-    method : {'interp', 'adaptive'}
-        Which function; the second takes stamps one by one.
 
     Returns
     -------
     values, bad, variance : ndarray, shape (b, ny, nx)
         Values are NaN where the image's are; variance may be None.
     """
-    from reproject import reproject_adaptive, reproject_interp
+    from reproject import reproject_interp
 
-    adaptive = method == "adaptive"
-    spread = _spread(px, py)
-    if adaptive:
-        # Four pixels of the stamp, but never less than four of the image.
-        comb = int(4 * max(1.0, spread.max())) + 2
-        grow = np.zeros(len(spread), dtype=int)
-    else:
-        comb = 2
-        # A bad pixel under the stamp's pixel may lie between those interpolated.
-        grow = np.maximum(np.ceil(spread / 2 - 0.501), 0).astype(int)
-        px, py = px[:, 1:-1, 1:-1], py[:, 1:-1, 1:-1]
-    margin = comb if adaptive else 1 + grow.max()
-    (left, width), (bottom, height) = (
-        _extent(place, size, margin)
-        for place, size in zip((px, py), image.shape[::-1], strict=True)
-    )
-    planes = _planes(image, left, bottom, (height, width), comb, off_is_bad=adaptive, grow=grow)
-    ny, nx = px.shape[1:]
-    places = (
-        (px - left[:, None, None]).reshape(-1, nx),
-        (py - (bottom - np.arange(len(bottom)) * height)[:, None, None]).reshape(-1, nx),
-    )
-    if adaptive:
-        out = reproject_adaptive(
-            (planes, _PixelMap()), _PixelMap(places, 1), shape_out=(ny - 2, nx - 2),
-            roundtrip_coords=False, return_footprint=False,
-        )[:, None]  # fmt: skip
-    else:
-        # Outside the image only the shape counts, but not in the next stamp's box.
-        np.clip(places[0], 0, width - 1, out=places[0])
-        floor = np.repeat(np.arange(len(bottom)) * height, ny)[:, None]
-        np.clip(places[1], floor, floor + height - 1, out=places[1])
-        out = reproject_interp(
-            (planes, _PixelMap()), _PixelMap(places), shape_out=places[0].shape,
-            roundtrip_coords=False, return_footprint=False,
-        ).reshape(len(planes), -1, ny, nx)  # fmt: skip
-    return _collect(out, image, comb)
+    # A bad pixel under the stamp's pixel may lie between those interpolated.
+    grow = np.maximum(np.ceil(_spread(px, py) / 2 - 0.501), 0)
+    grow = np.minimum(grow, max(image.shape)).astype(int)
+    px, py = px[:, 1:-1, 1:-1], py[:, 1:-1, 1:-1]
+    boxes = _read(image, px, py, margin=1 + grow.max(), grow=grow)
+    n, height, width = boxes.values.shape
+    layers = boxes.layers()
+    if boxes.variance is not None:
+        layers += _combs(np.sqrt(boxes.variance), 2, range(2))
+    # One row more between the boxes of the stack: it is only ever met with weight 0.
+    stack = np.zeros((len(layers), n, height + 1, width))
+    stack[:, :, :-1] = layers
+    x = np.clip(px - boxes.left[:, None, None], 0, width - 1)
+    y = np.clip(py - boxes.bottom[:, None, None], 0, height - 1)
+    y += np.arange(n)[:, None, None] * (height + 1)
+    places = x.reshape(-1, x.shape[2]), y.reshape(-1, x.shape[2])
+    out = reproject_interp(
+        (stack.reshape(len(layers), -1, width), _PixelMap()),
+        _PixelMap(places),
+        shape_out=places[0].shape,
+        roundtrip_coords=False,
+        return_footprint=False,
+    ).reshape(len(layers), *px.shape)
+    combs = 0 if boxes.variance is None else 4
+    variance = (out[-combs:] ** 2).sum(axis=0) if combs else None
+    return *_values_and_bad(out[: len(layers) - combs]), variance
 
 
-def reproject_box(image: Image, px: NDArray, py: NDArray, wcs: WCS) -> _Planes:
+def resample_adaptive(image: Image, px: NDArray, py: NDArray) -> _Stamps:
+    """
+    Resample one stamp with an anti-aliasing Gaussian kernel (DeForest 2004).
+
+    The square of a Gaussian is a Gaussian. With weights w before they are made to
+    sum to 1, the variance is ``sum(w^2 v) / sum(w^2)``, resampling with the narrower
+    kernel, times ``sum(w^2) / sum(w)^2``, which any one pixel gives that both
+    kernels see.
+
+    Parameters
+    ----------
+    image : Image
+        The parent.
+    px, py : ndarray, shape (1, ny + 2, nx + 2)
+        As of `resample_interp`.
+
+    Returns
+    -------
+    values, bad, variance : ndarray, shape (1, ny, nx)
+        As of `resample_interp`.
+    """
+    from reproject import reproject_adaptive
+
+    # The kernel spans four pixels of the stamp, but never less than four of the image.
+    period = int(_REACH * max(1.0, _spread(px, py)[0])) + 2
+    boxes = _read(image, px, py, margin=period, grow=None)
+    places = (px - boxes.left)[0], (py - boxes.bottom)[0]
+
+    def resampled(layers: list[NDArray], kernel_width: float) -> NDArray:
+        return reproject_adaptive(
+            (np.array(layers, dtype=np.float64)[:, 0], _PixelMap()),
+            _PixelMap(places, 1),
+            shape_out=(px.shape[1] - 2, px.shape[2] - 2),
+            kernel_width=kernel_width,
+            sample_region_width=_REACH,
+            boundary_mode="ignore",
+            roundtrip_coords=False,
+            return_footprint=False,
+        )[:, None]
+
+    layers = boxes.layers()
+    if boxes.variance is None:
+        return *_values_and_bad(resampled(layers, _WIDTH)), None
+    # Nine combs: whatever the shape of a kernel, it meets a tooth of one of them.
+    teeth = list(_combs(np.ones_like(boxes.variance), period, range(0, period, -(-period // 3))))
+    wide = resampled(layers + teeth, _WIDTH)
+    narrow = resampled([boxes.variance, *teeth], _WIDTH / np.sqrt(2))
+    squares = (wide[len(layers) :] ** 2).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = narrow[0] * squares / narrow[1:].sum(axis=0)
+    return *_values_and_bad(wide[: len(layers)]), variance
+
+
+def resample_exact(image: Image, px: NDArray, py: NDArray, wcs: WCS) -> _Stamps:
     """
     Resample one stamp by the exact overlap of pixels on the sphere.
 
@@ -124,33 +186,38 @@ def reproject_box(image: Image, px: NDArray, py: NDArray, wcs: WCS) -> _Planes:
     image : Image
         The parent.
     px, py : ndarray, shape (1, ny + 2, nx + 2)
-        Where the pixels of the stamp are in it.
+        As of `resample_interp`.
     wcs : `~astropy.wcs.WCS`
         That of the stamp.
 
     Returns
     -------
     values, bad, variance : ndarray, shape (1, ny, nx)
-        As of `reproject_stack`.
+        As of `resample_interp`.
     """
     from reproject import reproject_exact
 
-    comb = int(np.ceil(1.5 * _spread(px, py)[0])) + 2
-    boxes = []
-    for place, size in zip((px, py), image.shape[::-1], strict=True):
-        low, length = _extent(place, size, 2)
-        boxes.append((max(low[0], 0), min(low[0] + length, size)))
-    (left, right), (bottom, top) = boxes
-    planes = _planes(
-        image, np.array([left]), np.array([bottom]), (top - bottom, right - left), comb,
-        off_is_bad=True, grow=np.zeros(1, dtype=int),
-    )  # fmt: skip
+    boxes = _read(image, px, py, margin=2, grow=None)
+    own = shifted(image.wcs, boxes.left[0], boxes.bottom[0])
     shape = px.shape[1] - 2, px.shape[2] - 2
-    out, footprint = reproject_exact(
-        (planes, shifted(image.wcs, left, bottom)), wcs, shape_out=shape
-    )
-    values, bad, variance = _collect(out[:, None], image, comb)
-    return values, bad | (footprint[:1] < 1 - 1e-6), variance
+
+    def resampled(layers: list[NDArray]) -> tuple[NDArray, NDArray]:
+        planes = np.array(layers, dtype=np.float64)[:, 0]
+        out, footprint = reproject_exact((planes, own), wcs, shape_out=shape)
+        return out[:, None], footprint[:1]
+
+    out, footprint = resampled(boxes.layers())
+    values, bad = _values_and_bad(out)
+    bad |= footprint < 1 - 1e-6
+    if boxes.variance is None:
+        return values, bad, None
+    period = int(np.ceil(1.5 * _spread(px, py)[0])) + 2
+    combs = _combs(np.sqrt(boxes.variance), period, range(period))
+    variance = np.zeros_like(values)
+    portion = max(1, _BUDGET // boxes.values.size)
+    while some := list(islice(combs, portion)):
+        variance += (resampled(some)[0] ** 2).sum(axis=0)
+    return values, bad, variance
 
 
 def _spread(px: NDArray, py: NDArray) -> NDArray[np.float64]:
@@ -169,81 +236,53 @@ def _extent(place: NDArray, size: int, margin: int) -> tuple[NDArray, int]:
     clipped = np.clip(np.nan_to_num(place, nan=0.0), 0, size - 1)
     low = np.floor(clipped.min(axis=(1, 2))).astype(int) - margin
     high = np.ceil(clipped.max(axis=(1, 2))).astype(int) + margin
-    return low, int((high - low).max()) + 1
+    length = min(int((high - low).max()) + 1, size)
+    return np.clip(low, 0, size - length), length
 
 
-def _planes(
-    image: Image,
-    left: NDArray,
-    bottom: NDArray,
-    box: tuple[int, int],
-    comb: int,
-    *,
-    off_is_bad: bool,
-    grow: NDArray,
-) -> NDArray[np.float64]:
-    """Values, bad pixels (if any) and combs of deviations, shape (p, b * box[0], box[1])."""
-    n = len(left)
+def _read(image: Image, px: NDArray, py: NDArray, *, margin: int, grow: NDArray | None) -> _Boxes:
+    """The part of the image that each stamp needs."""
+    (left, width), (bottom, height) = (
+        _extent(place, size, margin) for place, size in ((px, image.shape[1]), (py, image.shape[0]))
+    )
 
-    def read(part: Callable[[Any], NDArray], out: NDArray) -> NDArray:
-        for i in range(n):
-            _read_box(part, out[i], left[i], bottom[i], image.shape)
+    def read(part: Callable[[Any], NDArray], dtype: type) -> NDArray:
+        out = np.empty((len(left), height, width), dtype=dtype)
+        for i, (x, y) in enumerate(zip(left.tolist(), bottom.tolist(), strict=True)):
+            out[i] = part((slice(y, y + height), slice(x, x + width)))
         return out
 
-    values = read(image.values, np.empty((n, *box)))
+    values = read(image.values, np.float64)
     bad = ~np.isfinite(values)
     values[np.isinf(values)] = np.nan
     if image.mask is not None:
-        bad |= read(lambda where: image.mask[where], np.empty((n, *box), dtype=bool))
-    sigma = None
+        bad |= read(image.mask.__getitem__, np.bool_)
+    variance = None
     if image.uncertainty is not None:
-        with np.errstate(invalid="ignore"):
-            sigma = np.sqrt(read(image.variance, np.empty((n, *box))))
-        lost = ~np.isfinite(sigma)
-        sigma[lost] = 0
+        variance = read(image.variance, np.float64)
+        lost = ~(np.isfinite(variance) & (variance >= 0))
+        variance[lost] = 0
         bad |= lost
-    if off_is_bad:
-        height, width = image.shape
-        x = left[:, None] + np.arange(box[1])
-        y = bottom[:, None] + np.arange(box[0])
-        bad |= ~((x >= 0) & (x < width))[:, None] | ~((y >= 0) & (y < height))[:, :, None]
-    if bad.any() and grow.any():
+    if grow is not None and grow.any() and bad.any():
         from scipy.ndimage import maximum_filter
 
         for i in np.flatnonzero(grow):
             bad[i] = maximum_filter(bad[i], 2 * grow[i] + 1)
-    planes = [values, bad] if bad.any() else [values]
-    if sigma is not None:
-        for row in range(comb):
-            for column in range(comb):
-                plane = np.zeros_like(sigma)
-                plane[:, row::comb, column::comb] = sigma[:, row::comb, column::comb]
-                planes.append(plane)
-    return np.array(planes, dtype=np.float64).reshape(len(planes), -1, box[1])
+    return _Boxes(left, bottom, values, bad, variance)
 
 
-def _read_box(
-    part: Callable[[Any], NDArray], out: NDArray, left: int, bottom: int, shape: tuple[int, int]
-) -> None:
-    """Fill a box with part of an image, and with the image's edge outside it."""
-    (y0, y1), (x0, x1) = (
-        (max(first, 0), min(first + length, size))
-        for first, length, size in zip((bottom, left), out.shape, shape, strict=True)
-    )
-    columns = slice(x0 - left, x1 - left)
-    out[y0 - bottom : y1 - bottom, columns] = part((slice(y0, y1), slice(x0, x1)))
-    out[: y0 - bottom, columns] = out[y0 - bottom, columns]
-    out[y1 - bottom :, columns] = out[y1 - bottom - 1, columns]
-    out[:, : columns.start] = out[:, columns.start, None]
-    out[:, columns.stop :] = out[:, columns.stop - 1, None]
+def _combs(array: NDArray, period: int, starts: range) -> Iterator[NDArray]:
+    """Copies of ``array`` of which only every ``period``-th row and column are kept."""
+    for row in starts:
+        for column in starts:
+            comb = np.zeros_like(array)
+            comb[:, row::period, column::period] = array[:, row::period, column::period]
+            yield comb
 
 
-def _collect(out: NDArray, image: Image, comb: int) -> _Planes:
-    """Values, bad pixels and variance out of resampled planes."""
-    combs = 0 if image.uncertainty is None else comb**2
-    variance = (out[-combs:] ** 2).sum(axis=0) if combs else None
+def _values_and_bad(out: NDArray) -> tuple[NDArray, NDArray]:
     bad = ~np.isfinite(out[0])
-    if len(out) > 1 + combs:
+    if len(out) > 1:
         # Not (... > 0): a NaN is bad too.
         bad |= ~(out[1] <= 0)
-    return out[0], bad, variance
+    return out[0], bad

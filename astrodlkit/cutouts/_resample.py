@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from .._flags import Flag
 from ._grids import TangentGrid, local_jacobian, mean_scale, pixel_to_lonlat
 from ._images import Image
-from ._kernels import reproject_box, reproject_stack
+from ._kernels import resample_adaptive, resample_exact, resample_interp
 
 __all__ = ["resample"]
 
@@ -110,7 +110,10 @@ def resample(
     variance = np.full_like(data, np.inf) if has_variance else None
     # 0: wholly on the image, 1: partly, 2: not at all.
     overlap = np.full((n, c), 2, dtype=np.int8)
-    usable = np.flatnonzero(np.isfinite(x) & np.isfinite(ratio))
+    # A stamp whose single pixel would cover the image is a mistake, and a costly one.
+    huge = ratio > max(images[0].shape)
+    flags[huge] = Flag.INVALID_SIZE
+    usable = np.flatnonzero(np.isfinite(x) & np.isfinite(ratio) & ~huge)
     flags[usable] = Flag.RESAMPLED
     usable = usable[np.argsort(ratio[usable], kind="stable")]
     for batch in _batches(usable, ratio * _finest(images), shape, single=method != "interp"):
@@ -123,9 +126,10 @@ def resample(
                 continue
             rows, px, py, inside = batch[some], px[some], py[some], inside[some]
             if method == "exact":
-                values, bad, var = reproject_box(image, px, py, grid.wcs(rows[0], k))
+                values, bad, var = resample_exact(image, px, py, grid.wcs(rows[0], k))
             else:
-                values, bad, var = reproject_stack(image, px, py, method)
+                kernel = resample_interp if method == "interp" else resample_adaptive
+                values, bad, var = kernel(image, px, py)
             if conserve == "flux":
                 area = _pixel_area(px, py)
                 values *= area

@@ -118,10 +118,11 @@ def read(path: PathLike) -> "Cutouts":
     if not path.exists():
         raise FileNotFoundError(f"no file {path}")
     try:
-        with warnings.catch_warnings():
+        # Opened here: astropy would leave a damaged file open.
+        with warnings.catch_warnings(), path.open("rb") as stream:
             # astropy only warns that the file ends before its data do.
             warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
-            table = QTable.read(path, **options)
+            table = QTable.read(stream, **options)
     except (OSError, ValueError, TypeError, KeyError, AstropyUserWarning) as exc:
         raise OSError(f"{path} is damaged or does not hold cutouts: {exc}") from exc
     return from_table(table)

@@ -71,7 +71,7 @@ def test_positions_follow_distortion(make_wcs, make_blob):
 
 def test_bands_on_other_grids(make_wcs, make_blob):
     first, second = make_wcs(), make_wcs(shape=(190, 240))
-    second.wcs.crpix = first.wcs.crpix + (13, -8)
+    second.wcs.crpix = first.wcs.crpix + np.array([13, -8])
     second.pixel_shape = None
     coords = first.pixel_to_world([60.0, 150.0], [70.0, 120.0])
     x, y = second.world_to_pixel(coords)
@@ -116,7 +116,7 @@ def test_cube_is_bands_on_one_grid(picture, make_wcs):
     assert cutouts.bands == ("i", "r", "g")
     assert_allclose(cutouts.data[0, 2], 3 * cutouts.data[0, 0])
     # A picture without a WCS, its colours apart.
-    colours = {name: plane for name, plane in zip("irg", cube, strict=True)}
+    colours = dict(zip("irg", cube, strict=True))
     apart = extract_cutouts(colours, {"x": [50.0], "y": [60.0]}, 6)
     assert apart.pixel_scale is None
     assert apart.positions is None
