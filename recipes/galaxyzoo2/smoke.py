@@ -22,7 +22,7 @@ N = 40
 
 
 def draw(rng: np.random.Generator, side: int) -> np.ndarray:
-    """Pictures of Sersic galaxies, shape (N, side, side, 3), uint8."""
+    """Pictures of Sersic galaxies with noise, shape (N, side, side, 3), uint8."""
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
     pictures = []
     for _ in range(N):
@@ -34,7 +34,8 @@ def draw(rng: np.random.Generator, side: int) -> np.ndarray:
             theta=rng.uniform(0, np.pi),
         )
         colour = rng.uniform(0.7, 1.3, 3)
-        pictures.append(np.clip(255 * galaxy(x, y)[..., None] * colour, 0, 255))
+        noise = rng.normal(0.03, 0.02, (side, side, 3))
+        pictures.append(np.clip(255 * (galaxy(x, y)[..., None] * colour + noise), 0, 255))
     return np.array(pictures, dtype=np.uint8)
 
 
@@ -93,7 +94,9 @@ def main() -> None:
     run("export.py", data, work / "network.pt", model, "--side", 64)
     run("validate.py", data, "--model", model)
 
-    table = QTable({"cutout": np.moveaxis(draw(rng, 60), 3, 1)}, meta={"bands": "RGB"})
+    table = QTable(
+        {"cutout": np.moveaxis(draw(rng, 60), 3, 1)}, meta={"bands": ("red", "green", "blue")}
+    )
     result = classify_cutouts(table, model=model)
     if not set(OUTPUT.columns) <= set(result.colnames):
         raise SystemExit(f"columns are missing: {result.colnames}")
