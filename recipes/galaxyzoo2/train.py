@@ -53,6 +53,8 @@ def imagenet(backbone: torch.nn.Module) -> None:
 
 def batches(galaxies: LabelledGalaxies, *, batch_size: int, seed: int) -> DataLoader:
     """Training batches; rows with better labels come more often."""
+    if len(galaxies) < batch_size:
+        raise ValueError(f"{len(galaxies)} training rows do not make a batch of {batch_size}")
     weights = np.full(len(galaxies), WEIGHTS["other"])
     for name in ("group", "class5"):
         weights[getattr(galaxies, name) >= 0] = WEIGHTS[name]
