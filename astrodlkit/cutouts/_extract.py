@@ -26,6 +26,7 @@ _SAME_GRID = 0.01
 _FAR = 1e9
 # So that the last digits of a transformation do not decide on which pixel a stamp begins.
 _TIE = 1e-6
+_LARGEST = float(np.finfo(np.float32).max)
 _METHODS = ("interp", "adaptive", "exact")
 _CONSERVE = ("surface brightness", "flux")
 
@@ -189,7 +190,7 @@ class _Options:
             raise ValueError(f"method must be one of {_METHODS}, got {self.method!r}")
         if self.conserve not in _CONSERVE:
             raise ValueError(f"conserve must be one of {_CONSERVE}, got {self.conserve!r}")
-        if not isinstance(self.fill_value, Real) or not np.isfinite(self.fill_value):
+        if not isinstance(self.fill_value, Real) or not abs(self.fill_value) < _LARGEST:
             raise ValueError(f"fill_value must be a finite number, got {self.fill_value!r}")
         if self.shape is not None and self.pixel_scale is not None:
             raise ValueError("size and shape give the pixel_scale: give only two of the three")

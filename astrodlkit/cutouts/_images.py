@@ -244,14 +244,18 @@ def _from_path(path: Path, name: str) -> list[Image]:
         with warnings.catch_warnings():
             # astropy only warns that the file ends before its data do.
             warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
-            with fits.open(path, memmap=True) as hdus:
+            # Opened here: astropy would leave a damaged file open.
+            with path.open("rb") as stream, fits.open(stream, memmap=True) as hdus:
                 hdu = _first_image(hdus, name)
                 header = hdu.header
                 scaled = {"BSCALE", "BZERO", "BLANK"} & set(header)
                 if isinstance(hdu, fits.CompImageHDU) or not scaled:
                     return _from_hdus(hdus, name)
             # Scaled data cannot be memory-mapped, stored data can: the stamps are scaled later.
-            with fits.open(path, memmap=True, do_not_scale_image_data=True) as hdus:
+            with (
+                path.open("rb") as stream,
+                fits.open(stream, memmap=True, do_not_scale_image_data=True) as hdus,
+            ):
                 return [
                     replace(
                         image,

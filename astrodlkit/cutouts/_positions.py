@@ -128,8 +128,8 @@ def _flat(coords: SkyCoord) -> SkyCoord:
         raise ValueError(f"positions must be one-dimensional, got shape {coords.shape}")
     coords = coords.reshape(-1)
     if getattr(coords, "masked", False):
-        spherical = coords.spherical
-        lon, lat = (angle.filled(np.nan) for angle in (spherical.lon, spherical.lat))
+        sphere = coords.unmasked.spherical
+        lon, lat = (np.where(coords.mask, np.nan, angle) for angle in (sphere.lon, sphere.lat))
         coords = SkyCoord(lon, lat, frame=coords.frame.replicate_without_data())
     return coords
 
@@ -151,10 +151,9 @@ def _lonlat_columns(table: Table) -> SkyCoord | None:
     names = {name.lower(): name for name in table.colnames}
     for lon, lat in _LONLAT_COLUMNS:
         if lon in names and lat in names:
-            return SkyCoord(
-                _numbers(table, names[lon], u.deg) * u.deg,
-                np.clip(_numbers(table, names[lat], u.deg), -90, 90) * u.deg,
-            )
+            longitude, latitude = (_numbers(table, names[name], u.deg) for name in (lon, lat))
+            latitude[np.abs(latitude) > 90] = np.nan
+            return SkyCoord(longitude, latitude, unit=u.deg)
     return None
 
 

@@ -261,6 +261,7 @@ def test_bad_size(picture, size, error, match):
         ({"method": "cubic"}, ValueError, "method must be one of"),
         ({"conserve": "counts"}, ValueError, "conserve must be one of"),
         ({"fill_value": np.nan}, ValueError, "fill_value must be a finite number"),
+        ({"fill_value": 1e300}, ValueError, "fill_value must be a finite number"),
         ({"fill_value": "0"}, ValueError, "fill_value must be a finite number"),
         ({"pixel_scale": 0.4}, TypeError, r"0.4 has no unit; write pixel_scale=0.4 \* u.arcsec"),
         ({"pixel_scale": 0.4 * u.s}, u.UnitConversionError, "must be an angle"),
