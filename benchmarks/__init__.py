@@ -1,0 +1,1 @@
+"""What astrodlkit promises about speed and memory, measured."""
