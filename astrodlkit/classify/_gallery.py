@@ -73,8 +73,9 @@ def plot_gallery(
     >>> from astrodlkit.classify import plot_gallery
     >>> y, x = np.mgrid[-1:1:96j, -1:1:96j]
     >>> picture = 255 * np.exp(-8 * np.hypot(x, y)) * np.ones((3, 1, 1))
-    >>> table = QTable({"cutout": [picture] * 2}, meta={"bands": ("red", "green", "blue")})
-    >>> figure = plot_gallery(classify_cutouts(table))
+    >>> table = QTable({"cutout": [picture] * 2})
+    >>> colours = ("red", "green", "blue")
+    >>> figure = plot_gallery(classify_cutouts(table, bands=colours), bands=colours)
     >>> len(figure.axes)
     2
     """

@@ -1,0 +1,111 @@
+"""The gallery shows the right stamps, in the right order, as the network saw them."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from astropy.table import QTable
+from matplotlib.figure import Figure
+from numpy.testing import assert_allclose, assert_array_equal
+
+from astrodlkit import Cutouts
+from astrodlkit.classify import plot_gallery
+
+BANDS = ("red", "green", "blue")
+
+
+@pytest.fixture
+def table():
+    """A made-up result: row i is a picture whose channels have the levels i, 2i and 3i."""
+    levels = np.arange(10)[:, None] * np.array([1, 2, 3])
+    return QTable(
+        {
+            "cutout": np.broadcast_to(levels[:, :, None, None], (10, 3, 32, 32)).astype(float),
+            "class": ["a", "b", "b", "b", "a", "c", "", "b", "b", "a"],
+            "class_probability": [0.9, 0.5, 0.7, 0.6, 0.8, 1.0, np.nan, 0.8, 0.9, 0.3],
+        }
+    )
+
+
+def shown(figure):
+    """Row of each stamp, by its red level, from left to right and from top to bottom."""
+    axes = sorted(figure.axes, key=lambda a: (-round(a.get_position().y0, 3), a.get_position().x0))
+    return [round(float(a.images[0].get_array()[0, 0, 0] * 255)) for a in axes]
+
+
+def words(figure):
+    return [text.get_text() for text in figure.texts]
+
+
+def test_order(table, classifier):
+    figure = plot_gallery(table, bands=BANDS, model=classifier, n_columns=3)
+    # The largest class first; in it the surest; three at most; no row without a result.
+    assert shown(figure) == [8, 7, 2, 0, 4, 9, 5]
+    assert words(figure) == [
+        "A network of random numbers",
+        *("b", "3 of 5", "a", "3 of 3", "c", "1 of 1"),
+    ]
+
+
+def test_lines(table, classifier):
+    figure = plot_gallery(table, bands=BANDS, model=classifier, n_columns=2, n_rows=2)
+    assert shown(figure) == [8, 7, 2, 3, 0, 4, 9, 5]
+    boxes = [axes.get_position() for axes in figure.axes]
+    for i, box in enumerate(boxes):
+        assert 0 < box.x0 < box.x1 < 1
+        assert 0 < box.y0 < box.y1 < 1
+        assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+def test_stamps_are_what_the_network_saw(pictures, classifier):
+    table = classifier.predict(QTable({"cutout": pictures}), bands=BANDS)
+    figure = plot_gallery(table, bands=BANDS, model=classifier, n_columns=12)
+    images, _ = classifier.card.input.prepare(Cutouts(pictures, bands=BANDS))
+    expected = np.clip(images * 0.2 + 0.2, 0, 1).transpose(0, 2, 3, 1)
+    drawn = np.array([axes.images[0].get_array() for axes in figure.axes])
+    assert len(drawn) == len(pictures)
+    for picture in drawn:
+        assert np.abs(expected - picture).max(axis=(1, 2, 3)).min() < 1e-6
+
+
+def test_positions_sizes_and_cutouts(table, classifier):
+    """The three ways to have pixels show the same."""
+    cutouts = Cutouts(table["cutout"], bands=BANDS)
+    bare = QTable(table[["class", "class_probability"]])
+    assert shown(plot_gallery(bare, cutouts, model=classifier)) == shown(
+        plot_gallery(table, bands=BANDS, model=classifier)
+    )
+    # One image with the ten stamps in a line; the rows' sizes are given one by one.
+    bare["x"], bare["y"] = 15.5 + 32 * np.arange(10), 15.5
+    data = dict(zip(BANDS, np.concatenate(list(table["cutout"]), axis=2), strict=True))
+    for size in (32, np.full(10, 16)):
+        figure = plot_gallery(bare, data, size=size, model=classifier)
+        assert shown(figure) == shown(plot_gallery(table, bands=BANDS, model=classifier))
+
+
+def test_nothing_to_show(table, classifier):
+    assert plot_gallery(table[:0], bands=BANDS, model=classifier).axes == []
+    assert plot_gallery(table[6:7], bands=BANDS, model=classifier).axes == []
+
+
+def test_pyplot_is_left_alone_unless_asked(table, classifier, tmp_path):
+    before = plt.get_fignums()
+    figure = plot_gallery(table, bands=BANDS, model=classifier)
+    assert isinstance(figure, Figure)
+    assert plt.get_fignums() == before
+    figure.savefig(tmp_path / "gallery.png")
+    image = plt.imread(tmp_path / "gallery.png")
+    assert_allclose(
+        image.shape[1] / image.shape[0], np.divide(*figure.get_size_inches()), rtol=0.01
+    )
+
+    own = Figure()
+    assert plot_gallery(table, bands=BANDS, model=classifier, figure=own) is own
+    assert_array_equal(own.get_size_inches(), figure.get_size_inches())
+
+
+def test_wrong_arguments(table, classifier):
+    with pytest.raises(ValueError, match=r"result of classify_cutouts.*\['class'\]"):
+        plot_gallery(table[["cutout", "class_probability"]], model=classifier)
+    for wrong in ({"n_columns": 0}, {"n_rows": -1}):
+        with pytest.raises(ValueError, match="n_columns and n_rows must be positive"):
+            plot_gallery(table, bands=BANDS, model=classifier, **wrong)
