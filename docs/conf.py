@@ -67,7 +67,8 @@ copybutton_prompt_is_regexp = True
 sphinx_gallery_conf = {
     "examples_dirs": "gallery_src",
     "gallery_dirs": "gallery",
-    "filename_pattern": "/plot_",
+    # The page with SDSS frames is run where the frames are, and only shown elsewhere.
+    "filename_pattern": "/plot_" if "ASTRODLKIT_DATA" in os.environ else "/plot_(?!sdss)",
     "abort_on_example_error": True,
     "download_all_examples": False,
     "copyfile_regex": r".*\.rst",
