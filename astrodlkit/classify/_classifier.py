@@ -121,7 +121,14 @@ class CutoutClassifier:
             As in `classify_cutouts`.
         """
         rows, provenance = self._begin(
-            table, data, bands, size, stretch, views, batch_size, precision
+            table,
+            data,
+            bands=bands,
+            size=size,
+            stretch=stretch,
+            views=views,
+            batch_size=batch_size,
+            precision=precision,
         )
         chunks = list(self._run(rows, self.module, stretch, provenance, progress))
         outputs = {
@@ -184,7 +191,14 @@ class CutoutClassifier:
                 )
             )
         rows, provenance = self._begin(
-            table, data, bands, size, stretch, views, batch_size, precision
+            table,
+            data,
+            bands=bands,
+            size=size,
+            stretch=stretch,
+            views=views,
+            batch_size=batch_size,
+            precision=precision,
         )
         return (
             join(rows.table[part], outputs, flags, self.card.output, provenance)
@@ -223,7 +237,14 @@ class CutoutClassifier:
             As in `predict`.
         """
         rows, provenance = self._begin(
-            table, data, bands, size, stretch, views, batch_size, precision
+            table,
+            data,
+            bands=bands,
+            size=size,
+            stretch=stretch,
+            views=views,
+            batch_size=batch_size,
+            precision=precision,
         )
         chunks = self._run(rows, self._features, stretch, provenance, progress)
         return np.concatenate([outputs["features"] for _, outputs, _ in chunks])
@@ -268,6 +289,7 @@ class CutoutClassifier:
         self,
         table: Any,
         data: Any,
+        *,
         bands: Bands,
         size: Any,
         stretch: LuptonStretch | Picture | str,

@@ -1,7 +1,7 @@
 """From the user's table to arrays for the network, a few rows at a time."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -88,11 +88,11 @@ class Rows:
             for places, cutouts in groups:
                 flags[places] = cutouts.flags
                 seen = np.flatnonzero((cutouts.flags & NO_PIXELS) == 0)
-                if len(seen) < len(cutouts):
-                    places, cutouts = np.arange(m)[places][seen], cutouts[seen]
                 if len(seen):
-                    images[places], flags[places] = spec.prepare(
-                        cutouts, bands=self.bands, stretch=stretch
+                    kept = cutouts if len(seen) == len(cutouts) else cutouts[seen]
+                    where = np.arange(m)[places][seen]
+                    images[where], flags[where] = spec.prepare(
+                        kept, bands=self.bands, stretch=stretch
                     )
             yield part, images, flags
 

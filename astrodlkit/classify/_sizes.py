@@ -10,9 +10,6 @@ from astropy.table import QTable
 
 __all__ = ["MEASURED", "Widths", "given_widths", "read_widths"]
 
-_BANDS = ("r", "i", "g", "z", "u")
-_SEMIMAJOR = ("semimajoraxis", "semimajorsigma")
-
 # Ratio of the Petrosian-90 radius to other measures of size: medians over the galaxies brighter
 # than r = 19 of SDSS frame 94-1-12 (N = 34, Stripe 82), measured in r with photutils' defaults.
 # For Sersic profiles with n = 1 and n = 4 it is 2.3 and 3.4 half-light radii.
@@ -23,6 +20,28 @@ MEASURED = {
     "equivalent": 1.1,
     "bbox": 0.8,
 }
+
+# Name in lower case without underscores, factor, and the unit of a column that has none.
+_OUTER = (
+    ("petror90", 1.0, u.arcsec),
+    ("petroth90", 1.0, u.arcsec),
+    ("r90", 1.0, None),
+    ("petrorad", MEASURED["petrosian"], u.arcsec),
+    ("petrotheta", MEASURED["petrosian"], u.arcsec),
+)
+_HALF_LIGHT = (
+    ("petror50", MEASURED["half_light"], u.arcsec),
+    ("petroth50", MEASURED["half_light"], u.arcsec),
+    ("fluxradius", MEASURED["half_light"], u.pix),
+    ("halflightradius", MEASURED["half_light"], None),
+    ("r50", MEASURED["half_light"], None),
+    ("reff", MEASURED["half_light"], None),
+    ("rhalf", MEASURED["half_light"], None),
+)
+# What SDSS appends to Petrosian names.
+_BANDS = ("", "r", "i", "g", "z", "u")
+# The axis, and how much larger than photutils' the Kron radius beside it is.
+_SEMIMAJOR = {"semimajoraxis": 1.0, "semimajorsigma": 1.0, "aimage": 2.5}
 
 
 @dataclass(frozen=True)
@@ -152,47 +171,47 @@ def _radii(table: QTable) -> Iterator[tuple[str, u.Quantity]]:
     names = {
         name.lower().replace("_", ""): name for name in table.colnames if table[name].ndim == 1
     }
-    arcsec, pix = u.arcsec, u.pix
+    yield from _plain(table, names, _OUTER)
+    yield from _kron(table, names)
+    yield from _plain(table, names, _HALF_LIGHT)
+    yield from _segment(table, names)
 
-    def found(*wanted: str) -> Iterator[str]:
-        return (names[name] for name in wanted if name in names)
 
-    def sdss(*stems: str) -> Iterator[str]:
-        return found(*(stem + band for stem in stems for band in ("", *_BANDS)))
+def _plain(
+    table: QTable, names: dict[str, str], rules: tuple[tuple[str, float, u.UnitBase | None], ...]
+) -> Iterator[tuple[str, u.Quantity]]:
+    for stem, factor, usual in rules:
+        for band in _BANDS if stem.startswith("petro") else ("",):
+            if stem + band in names:
+                name = names[stem + band]
+                yield name, factor * _quantity(table, name, usual)
 
-    for name in sdss("petror90", "petroth90"):
-        yield name, _quantity(table, name, arcsec)
-    for name in found("r90"):
-        yield name, _quantity(table, name, None)
-    for name in sdss("petrorad", "petrotheta"):
-        yield name, MEASURED["petrosian"] * _quantity(table, name, arcsec)
-    for kron in found("kronradius"):
-        multiple = u.Quantity(_filled(table[kron])).value
-        for name in found(*_SEMIMAJOR):
-            radius = multiple * _quantity(table, name, pix)
+
+def _kron(table: QTable, names: dict[str, str]) -> Iterator[tuple[str, u.Quantity]]:
+    for axis, scale in _SEMIMAJOR.items():
+        if "kronradius" in names and axis in names:
+            kron, name = names["kronradius"], names[axis]
+            # In pixels for photutils, but a multiple of the axis all the same.
+            multiple = u.Quantity(_filled(table[kron])).value / scale
+            radius = multiple * _quantity(table, name, u.pix)
             yield f"{kron} * {name}", MEASURED["kron"] * radius
-        for name in found("aimage"):
-            radius = multiple / 2.5 * _quantity(table, name, pix)
-            yield f"{kron} * {name}", MEASURED["kron"] * radius
-    for name in sdss("petror50", "petroth50"):
-        yield name, MEASURED["half_light"] * _quantity(table, name, arcsec)
-    for name in found("fluxradius"):
-        yield name, MEASURED["half_light"] * _quantity(table, name, pix)
-    for name in found("halflightradius", "r50", "reff", "rhalf"):
-        yield name, MEASURED["half_light"] * _quantity(table, name, None)
-    for name in found("equivalentradius"):
-        yield name, MEASURED["equivalent"] * _quantity(table, name, pix)
-    for name in found("segmentarea", "area"):
+
+
+def _segment(table: QTable, names: dict[str, str]) -> Iterator[tuple[str, u.Quantity]]:
+    yield from _plain(table, names, (("equivalentradius", MEASURED["equivalent"], u.pix),))
+    for name in (names[name] for name in ("segmentarea", "area") if name in names):
         area = u.Quantity(_filled(table[name]), dtype=float)
-        area = area.value * pix**2 if area.unit in (u.dimensionless_unscaled, pix) else area
+        if area.unit in (u.dimensionless_unscaled, u.pix):
+            area = area.value * u.pix**2
         yield name, MEASURED["equivalent"] * np.sqrt(area / np.pi)
-    sides = [list(found(f"bbox{axis}min", f"bbox{axis}max")) for axis in "xy"]
-    if all(len(side) == 2 for side in sides):
-        lengths = [
-            _quantity(table, high, pix) - _quantity(table, low, pix) + 1 * pix
-            for low, high in sides
+    if {"bboxxmin", "bboxxmax", "bboxymin", "bboxymax"} <= set(names):
+        sides = [
+            _quantity(table, names[f"bbox{axis}max"], u.pix)
+            - _quantity(table, names[f"bbox{axis}min"], u.pix)
+            + 1 * u.pix
+            for axis in "xy"
         ]
-        yield "bbox", MEASURED["bbox"] * np.maximum(*lengths) / 2
+        yield "bbox", MEASURED["bbox"] * np.maximum(*sides) / 2
 
 
 def _quantity(table: QTable, name: str, usual: u.UnitBase | None) -> u.Quantity:

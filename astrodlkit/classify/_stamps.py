@@ -21,9 +21,7 @@ CUTOUTS_META = "CUTOUTS"
 """Key of the meta of tables that `Cutouts.to_table` made."""
 
 
-def band_names(
-    n_bands: int, bands: Bands, spec: InputSpec
-) -> tuple[tuple[str, ...] | None, Bands]:
+def band_names(n_bands: int, bands: Bands, spec: InputSpec) -> tuple[tuple[str, ...] | None, Bands]:
     """
     Names for bands that have none.
 

@@ -294,7 +294,9 @@ def test_every_row_lost(classifier, pictures, columns):
     table = QTable({"cutout": np.full_like(pictures, np.nan) * SURFACE})
     result = classifier.predict(table)
     assert (result["class"] == "").all()
-    assert result["class"].dtype == classifier.predict({"cutout": pictures * SURFACE})["class"].dtype
+    assert (
+        result["class"].dtype == classifier.predict({"cutout": pictures * SURFACE})["class"].dtype
+    )
     assert result.colnames == ["cutout", *columns]
 
 
@@ -368,5 +370,5 @@ def test_a_classifier_of_something_else(classifier, arguments, message):
     kind = type(classifier)
     with pytest.raises(TypeError, match=message):
         kind(*arguments)
-    with pytest.raises(TypeError, match="module must be a torch.nn.Module, got function"):
+    with pytest.raises(TypeError, match=r"module must be a torch\.nn\.Module, got function"):
         kind(classifier.card, lambda images: images)

@@ -153,7 +153,9 @@ def test_one_band_serves_as_all_three(classifier, pictures):
 def test_bands_by_name_order_and_dict(classifier, pictures):
     expected = classifier.predict({"cutout": pictures * SURFACE})[VOTE]
     turned = pictures[:, [2, 0, 1]] * SURFACE  # g, i, r
-    assert_array_equal(classifier.predict({"cutout": turned}, bands=("g", "i", "r"))[VOTE], expected)
+    assert_array_equal(
+        classifier.predict({"cutout": turned}, bands=("g", "i", "r"))[VOTE], expected
+    )
     names = ("F475W", "F814W", "F625W")
     cutouts = Cutouts(turned, bands=names)
     by_order = classifier.predict(cutouts, bands=("F814W", "F625W", "F475W"))

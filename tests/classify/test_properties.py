@@ -38,7 +38,9 @@ def test_a_row_does_not_depend_on_the_others(classifier, pictures, data):
 @given(data=st.data())
 def test_lost_rows_and_other_shapes_beside_it_change_nothing(classifier, pictures, data):
     kinds = data.draw(
-        st.lists(st.sampled_from(["whole", "part", "none", "nan", "masked"]), min_size=1, max_size=9)
+        st.lists(
+            st.sampled_from(["whole", "part", "none", "nan", "masked"]), min_size=1, max_size=9
+        )
     )
     column = np.empty(len(kinds), dtype=object)
     for i, kind in enumerate(kinds):
@@ -70,7 +72,7 @@ def test_lost_rows_and_other_shapes_beside_it_change_nothing(classifier, picture
     fortran=st.booleans(),
 )
 def test_any_type_of_number_in_any_kind_of_table(
-    classifier, pictures, dtype, kind, unit, masked, read_only, fortran
+    classifier, pictures, *, dtype, kind, unit, masked, read_only, fortran
 ):
     # Values that every type holds, so that the answer must be the same.
     values = (pictures > 0.1).astype(dtype)

@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from astrodlkit.engine import BFLOAT16_TOLERANCE, resolve_device, resolve_precision
-from astrodlkit.engine import _device
+from astrodlkit.engine import BFLOAT16_TOLERANCE, _device, resolve_device, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -56,8 +55,12 @@ def test_auto_precision(monkeypatch, capable, difference, expected):
 
 
 def test_bfloat16_of_processors(monkeypatch):
-    for capabilities, expected in [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True),
-                                   ({"avx2": True}, False), ({}, False)]:
+    for capabilities, expected in [
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"avx2": True}, False),
+        ({}, False),
+    ]:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda c=capabilities: c, raising=False)
         assert _device._has_bfloat16(CPU) is expected
     for capability, expected in [((8, 0), True), ((7, 5), False)]:

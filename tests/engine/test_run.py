@@ -20,7 +20,12 @@ def images(n, seed=0):
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(1)
-    layers = [torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(1568, 4)]
+    layers = [
+        torch.nn.Conv2d(3, 8, 3),
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(1568, 4),
+    ]
     module = torch.nn.Sequential(*layers).eval()
     return lambda x: {"numbers": module(x), "again": 2 * module(x)}
 
