@@ -1,8 +1,13 @@
 """Images out of whatever the user holds: one `Image` for each band."""
 
+import bz2
+import gzip
+import io
+import lzma
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +31,11 @@ from ._grids import lonlat_to_pixel, quiet_wcs
 __all__ = ["Image", "read_images"]
 
 _IMAGE_HDUS = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
+_COMPRESSED = {
+    b"\x1f\x8b": gzip.decompress,
+    b"BZh": bz2.decompress,
+    b"\xfd7zXZ": lzma.decompress,
+}
 _INPUTS = (
     "NDData, CCDData, (array, wcs), an array, an HDU, an HDUList or the path of a FITS file, "
     "or a dict or list with one of these for each band"
@@ -244,31 +254,36 @@ def _from_path(path: Path, name: str) -> list[Image]:
         with warnings.catch_warnings():
             # astropy only warns that the file ends before its data do.
             warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
-            # Opened here: astropy would leave a damaged file open.
-            with path.open("rb") as stream, fits.open(stream, memmap=True) as hdus:
-                hdu = _first_image(hdus, name)
-                header = hdu.header
-                scaled = {"BSCALE", "BZERO", "BLANK"} & set(header)
-                if isinstance(hdu, fits.CompImageHDU) or not scaled:
-                    return _from_hdus(hdus, name)
             # Scaled data cannot be memory-mapped, stored data can: the stamps are scaled later.
-            with (
-                path.open("rb") as stream,
-                fits.open(stream, memmap=True, do_not_scale_image_data=True) as hdus,
-            ):
-                return [
-                    replace(
-                        image,
-                        scale=header.get("BSCALE", 1.0),
-                        zero=header.get("BZERO", 0.0),
-                        blank=header.get("BLANK") if header["BITPIX"] > 0 else None,
-                    )
-                    for image in _from_hdus(hdus, name)
-                ]
+            with _open(path, do_not_scale_image_data=True) as hdus:
+                hdu = _first_image(hdus, name)
+                if not isinstance(hdu, fits.CompImageHDU):
+                    header = hdu.header
+                    scaling = {
+                        "scale": header.get("BSCALE", 1.0),
+                        "zero": header.get("BZERO", 0.0),
+                        "blank": header.get("BLANK") if header["BITPIX"] > 0 else None,
+                    }
+                    return [replace(image, **scaling) for image in _from_hdus(hdus, name)]
+            with _open(path) as hdus:
+                return _from_hdus(hdus, name)
     except FileNotFoundError:
         raise
-    except (OSError, AstropyUserWarning, EOFError) as exc:
+    except (OSError, AstropyUserWarning, EOFError, lzma.LZMAError) as exc:
         raise OSError(f"{name}: {path} is not a FITS file that can be read: {exc}") from exc
+
+
+@contextmanager
+def _open(path: Path, **options: Any) -> Iterator[fits.HDUList]:
+    """A FITS file, memory-mapped if it is not compressed, and closed even if it is damaged."""
+    with path.open("rb") as stream:
+        start = stream.read(6)
+        stream.seek(0)
+        unpack = [unpack for magic, unpack in _COMPRESSED.items() if start.startswith(magic)]
+        # Unpacked once: astropy would begin anew for each HDU.
+        source = io.BytesIO(unpack[0](stream.read())) if unpack else stream
+        with fits.open(source, memmap=not unpack, **options) as hdus:
+            yield hdus
 
 
 def _first_image(hdus: fits.HDUList, name: str) -> Any:

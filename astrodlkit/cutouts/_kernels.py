@@ -14,7 +14,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from astropy import units as u
 from astropy.wcs import WCS
 from astropy.wcs.wcsapi import BaseLowLevelWCS
 from numpy.typing import NDArray
@@ -32,6 +31,14 @@ _WIDTH, _REACH = 1.3, 4
 _Stamps = tuple[NDArray, NDArray, NDArray | None]
 
 
+class _Place:
+    """What astropy hands from one WCS to the other; a Quantity would copy each time."""
+
+    def __init__(self, x: "NDArray | _Place", y: NDArray | None = None) -> None:
+        # astropy makes sure of the type by calling it once more.
+        self.x, self.y = (x.x, x.y) if isinstance(x, _Place) else (x, y)
+
+
 class _PixelMap(BaseLowLevelWCS):
     """
     A WCS whose world coordinates are the pixels of the boxes.
@@ -43,10 +50,8 @@ class _PixelMap(BaseLowLevelWCS):
     pixel_n_dim = world_n_dim = 2
     world_axis_units = ("pix", "pix")
     world_axis_physical_types = (None, None)
-    world_axis_object_components = (("x", 0, "value"), ("y", 0, "value"))
-    world_axis_object_classes = {  # noqa: RUF012
-        axis: (u.Quantity, (), {"unit": u.pix}) for axis in "xy"
-    }
+    world_axis_object_components = (("place", 0, "x"), ("place", 1, "y"))
+    world_axis_object_classes = {"place": (_Place, (), {})}  # noqa: RUF012
 
     def __init__(self, places: tuple[NDArray, NDArray] | None = None, guard: int = 0) -> None:
         self.places, self.guard = places, guard

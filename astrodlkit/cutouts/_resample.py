@@ -32,7 +32,7 @@ _NODES = 7
 # Pixels by which that polynomial may be wrong before every pixel is transformed.
 _TOLERANCE = 1e-4
 # Pixels of the parent that are stacked in one call.
-_BUDGET = 1_000_000
+_BUDGET = 500_000
 
 _Mapping: TypeAlias = Callable[[NDArray, NDArray, NDArray], tuple[NDArray, NDArray]]
 

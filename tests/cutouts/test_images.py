@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import lzma
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def _kinds(ramp, wcs, folder):
     hdus.writeto(second)
     packed = folder / "packed.fits"
     fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(ramp, header)]).writeto(packed)
-    for module, suffix in ((gzip, ".gz"), (bz2, ".bz2")):
+    for module, suffix in ((gzip, ".gz"), (bz2, ".bz2"), (lzma, ".xz")):
         (folder / f"plain.fits{suffix}").write_bytes(module.compress(plain.read_bytes()))
     CCDData(ramp, unit="adu", wcs=wcs).write(folder / "ccd.fits")
     cube = fits.PrimaryHDU(ramp[None, None])
@@ -82,6 +83,7 @@ def _kinds(ramp, wcs, folder):
         "packed": packed,
         "gz": folder / "plain.fits.gz",
         "bz2": folder / "plain.fits.bz2",
+        "xz": folder / "plain.fits.xz",
         "ccd": folder / "ccd.fits",
         "four axes": folder / "cube.fits",
         "paths": {"r": plain},
@@ -91,7 +93,7 @@ def _kinds(ramp, wcs, folder):
 KINDS = [
     "NDData", "NDDataArray", "CCDData", "pair", "pair with header", "pair with wrapper",
     "quantity", "masked array", "array", "cube", "HDU", "HDUList", "dict", "list", "tuple", "str",
-    "path", "second", "packed", "gz", "bz2", "ccd", "four axes", "paths",
+    "path", "second", "packed", "gz", "bz2", "xz", "ccd", "four axes", "paths",
 ]  # fmt: skip
 
 
@@ -279,6 +281,9 @@ def test_truncated_files(ramp, tmp_path):
         path.write_bytes(part)
         with pytest.raises(OSError, match=r"data: .*image.fits is not a FITS file that can be"):
             extract_cutouts(path, PIXELS, 8)
+    path.write_bytes(gzip.compress(whole)[:-30])
+    with pytest.raises(OSError, match="is not a FITS file that can be"):
+        extract_cutouts(path, PIXELS, 8)
     with pytest.raises(FileNotFoundError):
         extract_cutouts(tmp_path / "nowhere.fits", PIXELS, 8)
     fits.HDUList([fits.PrimaryHDU()]).writeto(path, overwrite=True)
