@@ -48,4 +48,6 @@ def build(architecture: str, **options: Any) -> nn.Module:
     try:
         return getattr(import_module(module), name)(**options)
     except TypeError as exc:
-        raise ValueError(f"options {options} do not fit architecture {architecture!r}: {exc}") from exc
+        raise ValueError(
+            f"options {options} do not fit architecture {architecture!r}: {exc}"
+        ) from exc

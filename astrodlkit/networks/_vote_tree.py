@@ -65,9 +65,7 @@ GALAXY_ZOO_2 = (
         "t06_odd_a14_yes",
     ),
     Question("t09_bulge_shape", ("a25_rounded", "a26_boxy", "a27_no_bulge"), "t02_edgeon_a04_yes"),
-    Question(
-        "t10_arms_winding", ("a28_tight", "a29_medium", "a30_loose"), "t04_spiral_a08_spiral"
-    ),
+    Question("t10_arms_winding", ("a28_tight", "a29_medium", "a30_loose"), "t04_spiral_a08_spiral"),
     Question(
         "t11_arms_number",
         ("a31_1", "a32_2", "a33_3", "a34_4", "a36_more_than_4", "a37_cant_tell"),

@@ -23,8 +23,10 @@ def resize(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """
     images = np.ascontiguousarray(images, dtype=np.float32)
     if images.shape[2:] == tuple(shape) or not len(images):
-        return images if images.shape[2:] == tuple(shape) else np.zeros(
-            (*images.shape[:2], *shape), dtype=np.float32
+        return (
+            images
+            if images.shape[2:] == tuple(shape)
+            else np.zeros((*images.shape[:2], *shape), dtype=np.float32)
         )
     import torch
 

@@ -38,6 +38,7 @@ def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> Mo
     """The card without figures and weights."""
     return ModelCard(
         name="galaxyzoo2",
+        tag="v1",
         title="Galaxy Zoo 2 votes and five classes from colour pictures of galaxies",
         task="classify",
         architecture="galaxy-zoo",
@@ -62,10 +63,9 @@ def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> Mo
         ),
         citations=(
             "SDSS: York et al. 2000, AJ, 120, 1579; Abazajian et al. 2009, ApJS, 182, 543",
-            "Galaxy Zoo 2: Willett et al. 2013, MNRAS, 435, 2835; Hart et al. 2016, MNRAS, 461, "
-            "3663",
-            "Galaxy Zoo 1: Lintott et al. 2008, MNRAS, 389, 1179; Lintott et al. 2011, MNRAS, "
-            "410, 166",
+            "Galaxy Zoo 2: Willett et al. 2013, MNRAS, 435, 2835",
+            "Galaxy Zoo 2, debiased: Hart et al. 2016, MNRAS, 461, 3663",
+            "Galaxy Zoo 1: Lintott et al. 2008, MNRAS, 389, 1179; 2011, MNRAS, 410, 166",
             "EFIGI: Baillard et al. 2011, A&A, 532, A74",
             "Five classes: Zhu et al. 2019, Ap&SS, 364, 55",
             "EfficientNet: Tan & Le 2019, ICML, PMLR 97, 6105",
@@ -77,8 +77,7 @@ def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> Mo
             "telling galaxies from stars, artefacts or empty sky: every stamp gets a class",
             "galaxies so small that the point spread function shapes them",
             "fractions of rare answers (rings, lenses, mergers) one galaxy at a time",
-            "selection of samples for statistics without a measurement of the completeness on "
-            "your own data: votes depend on redshift and are not debiased here",
+            "samples for statistics without a measured completeness: votes are not debiased",
             "the sense in which spirals wind: mirror images count as the same",
         ),
     )

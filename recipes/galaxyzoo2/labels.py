@@ -116,9 +116,7 @@ def _read_efigi(path: Path) -> LabelledGalaxies:
         values, low, high = np.moveaxis(attributes[:, 1:], 2, 0)
         undefined = (values < 0) & (low < 0) & (high < 0)
         hubble = np.hstack([file["T"][()][:, None] / 10, np.where(undefined, np.nan, values)])
-        return _with_labels(
-            _pictures(file), file["split"][()], hubble=hubble.astype(np.float32)
-        )
+        return _with_labels(_pictures(file), file["split"][()], hubble=hubble.astype(np.float32))
 
 
 def _pictures(file: h5py.File, rows: np.ndarray | None = None) -> np.ndarray:

@@ -76,7 +76,7 @@ class VotesTask(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
         """Loss of a batch of (pictures, votes, debiased, class5, group, odd_spiral, GZ1, T)."""
-        pictures, votes, debiased, class5, group, odd_spiral, galaxy_zoo_1, hubble = batch
+        pictures, *labels = batch
         # A generator of the step's own: a resumed run sees what an unbroken one would.
         generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.global_step)
         views = self.augmentation(pictures.permute(0, 3, 1, 2).float() / 255, generator)
@@ -85,23 +85,12 @@ class VotesTask(lightning.LightningModule):
         images = ((views - mean) / std).contiguous(memory_format=torch.channels_last)
         features = self.dropout(self.network.features(images))
         with torch.autocast(features.device.type, enabled=False):
-            losses = self._losses(
-                features, votes, debiased, class5, group, odd_spiral, galaxy_zoo_1, hubble
-            )
+            losses = self._losses(features, *labels)
         self.log_dict(losses)
         return sum(losses.values())
 
-    def _losses(
-        self,
-        features: Tensor,
-        votes: Tensor,
-        debiased: Tensor,
-        class5: Tensor,
-        group: Tensor,
-        odd_spiral: Tensor,
-        galaxy_zoo_1: Tensor,
-        hubble: Tensor,
-    ) -> dict[str, Tensor]:
+    def _losses(self, features: Tensor, *labels: Tensor) -> dict[str, Tensor]:
+        votes, debiased, class5, group, odd_spiral, galaxy_zoo_1, hubble = labels
         network = self.network
         logits = network.votes(features)
         predicted = network.tree(logits)
@@ -155,7 +144,6 @@ def _mean_square(predicted: Tensor, wanted: Tensor) -> Tensor:
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """As `_mean_square`; the label -1 is not known."""
-    return (
-        cross_entropy(logits, labels, ignore_index=-1, reduction="sum", label_smoothing=0.03)
-        / len(labels)
-    )
+    return cross_entropy(
+        logits, labels, ignore_index=-1, reduction="sum", label_smoothing=0.03
+    ) / len(labels)

@@ -50,9 +50,7 @@ def figures(
 def _accuracy(name: str, right: np.ndarray, note: str) -> Figure:
     value, n = right.mean(), len(right)
     error = np.sqrt(max(value * (1 - value), 1 / n / 4) / n)
-    return Figure(
-        name, round(float(value), 4), round(float(error), 4), n, "validation", note
-    )
+    return Figure(name, round(float(value), 4), round(float(error), 4), n, "validation", note)
 
 
 def _root_mean_square(name: str, difference: np.ndarray, note: str) -> Figure:
@@ -61,9 +59,7 @@ def _root_mean_square(name: str, difference: np.ndarray, note: str) -> Figure:
     rows = np.random.default_rng(0).integers(n, size=(1000, n))
     error = np.sqrt(square[rows].mean(axis=1)).std()
     value = np.sqrt(square.mean())
-    return Figure(
-        name, round(float(value), 4), round(float(error), 4), n, "validation", note
-    )
+    return Figure(name, round(float(value), 4), round(float(error), 4), n, "validation", note)
 
 
 def main() -> None:

@@ -17,9 +17,7 @@ FIELD = "sky/sdss_stripe82_94_1_12"
 @pytest.fixture(scope="module")
 def frames(development_data):
     names = {band: f"{FIELD}/frame-{band}-000094-1-0012.fits.bz2" for band in "gri"}
-    return {
-        band: CCDData.read(development_data(name), unit=u.nmgy) for band, name in names.items()
-    }
+    return {band: CCDData.read(development_data(name), unit=u.nmgy) for band, name in names.items()}
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +45,7 @@ def test_every_galaxy_is_classified(frames, galaxies):
 
 def test_the_bands_are_aligned(frames, galaxies):
     """The light of a galaxy is centred at the same place of its stamp in all bands."""
-    cutouts = extract_cutouts(
-        frames, galaxies, 20 * u.arcsec, pixel_scale=0.396 * u.arcsec / u.pix
-    )
+    cutouts = extract_cutouts(frames, galaxies, 20 * u.arcsec, pixel_scale=0.396 * u.arcsec / u.pix)
     side = cutouts.shape[-1]
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
     window = np.exp(-(x**2 + y**2) / (2 * 4.0**2))

@@ -208,7 +208,11 @@ def test_nothing_usable():
     mask[1] = True
     _, flags = SPEC.prepare(linear(values, mask=mask))
     assert_array_equal(
-        flags, [Flag.ALL_MASKED | Flag.NON_FINITE | Flag.MASKED_PIXELS, Flag.ALL_MASKED | Flag.MASKED_PIXELS]
+        flags,
+        [
+            Flag.ALL_MASKED | Flag.NON_FINITE | Flag.MASKED_PIXELS,
+            Flag.ALL_MASKED | Flag.MASKED_PIXELS,
+        ],
     )
 
 
@@ -227,9 +231,7 @@ def test_no_rows():
 def test_resize_keeps_the_mean_and_the_field():
     y, x = np.mgrid[0:32, 0:32]
     ramp = (x + y) / 62
-    cutouts = Cutouts(
-        np.broadcast_to(ramp, (1, 3, 32, 32)).copy(), bands=("red", "green", "blue")
-    )
+    cutouts = Cutouts(np.broadcast_to(ramp, (1, 3, 32, 32)).copy(), bands=("red", "green", "blue"))
     images, _ = SPEC.prepare(cutouts, stretch=Picture(white=1))
     picture = pictures_of(images)[0, 0]
     assert_allclose(picture.mean(), 0.5, atol=1e-6)

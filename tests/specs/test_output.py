@@ -71,5 +71,5 @@ def test_columns_that_clash():
 
 
 def test_wrong_shape():
-    with pytest.raises(ValueError, match=r"head 'votes' must have the shape \(n, 2\), got \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"'votes' must have the shape \(n, 2\), got \(1, 3\)"):
         VOTES.tabulate(np.zeros((1, 3)))

@@ -58,14 +58,15 @@ def test_mirrors_come_up_and_can_be_forbidden():
         axis = torch.arange(33) - 16.0
         dx, dy = axis[None, None, :] - x[:, None, None], axis[None, :, None] - y[:, None, None]
         # The third moment along the long axis times that across it changes sign in a mirror.
-        angle = 0.5 * torch.atan2(
-            2 * (total * dx * dy).sum(dim=(1, 2)), (total * (dx**2 - dy**2)).sum(dim=(1, 2))
-        )[:, None, None]
+        angle = (
+            0.5
+            * torch.atan2(
+                2 * (total * dx * dy).sum(dim=(1, 2)), (total * (dx**2 - dy**2)).sum(dim=(1, 2))
+            )[:, None, None]
+        )
         along = dx * angle.cos() + dy * angle.sin()
         across = dy * angle.cos() - dx * angle.sin()
-        return (
-            (total * along**3).sum(dim=(1, 2)) * (total * across**3).sum(dim=(1, 2))
-        ).sign()
+        return ((total * along**3).sum(dim=(1, 2)) * (total * across**3).sum(dim=(1, 2))).sign()
 
     both = handedness(Augmentation(shape=(33, 33), **PLAIN)(pictures, torch.Generator()))
     one = handedness(
