@@ -13,19 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._flags import Flag
 from ._cutouts import Cutouts, assemble
-from ._grids import ParentGrid, pixel_to_lonlat, sky_to_lonlat
-from ._images import Image, read_images
+from ._grids import pixel_to_lonlat
+from ._images import read_images
+from ._native import check_same_pixels, copy_stamps
 from ._positions import read_positions
 from ._settle import settle
 from ._sizes import read_pixel_scale, read_shape, read_size
 
 __all__ = ["extract_cutouts", "iter_cutouts"]
 
-# Pixels of two bands may differ by this, relative, and still count as the same grid.
-_SAME_GRID = 0.01
-_FAR = 1e9
-# So that the last digits of a transformation do not decide on which pixel a stamp begins.
-_TIE = 1e-6
 _LARGEST = float(np.finfo(np.float32).max)
 _METHODS = ("interp", "adaptive", "exact")
 _CONSERVE = ("surface brightness", "flux")
@@ -229,7 +225,7 @@ class _Plan:
         else:
             self.shape = self.size.pixels
         if not self.resampled and self.has_wcs:
-            _check_same_pixels(self.images)
+            check_same_pixels(self.images)
 
     def _refuse_sky(self) -> None:
         """Refuse what needs a WCS."""
@@ -250,12 +246,13 @@ class _Plan:
         valid = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
         options, fill_value = self.options, float(self.options.fill_value)
         meta: dict[str, Any] = {"fill_value": fill_value}
+        images = list(self.images.values())
         if self.resampled:
             from ._resample import resample
 
             widths = None if self.size.widths is None else self.size.widths[rows]
             data, mask, variance, flags, grid = resample(
-                list(self.images.values()),
+                images,
                 coords,
                 np.where(valid, x[:, 0], np.nan),
                 np.where(valid, y[:, 0], np.nan),
@@ -270,13 +267,14 @@ class _Plan:
             )
             meta |= {"method": f"reproject_{options.method}", "conserved": options.conserve}
         else:
-            data, mask, variance, flags, grid = self._copy(x, y, valid)
+            data, mask, variance, flags, grid = copy_stamps(
+                images, x, y, shape=self.shape, fill_value=fill_value
+            )
         flags[~valid] = Flag.INVALID_POSITION
         flags |= settle(data, mask, variance, fill_value)
-        first = next(iter(self.images.values()))
         return assemble(
             data=data,
-            unit=first.unit,
+            unit=images[0].unit,
             mask=mask,
             variance=variance,
             bands=tuple(self.images),
@@ -294,109 +292,13 @@ class _Plan:
             return x, y, None
         if self.coords is not None:
             coords = self.coords[rows]
-            places = [_to_pixel(image, coords) for image in images]
+            places = [image.sky_to_pixel(coords) for image in images]
         else:
             x0, y0 = (p[rows] for p in self.pixels)
             wcs = images[0].wcs
             coords = SkyCoord(
                 *pixel_to_lonlat(wcs, x0, y0), unit=u.deg, frame=wcs_to_celestial_frame(wcs)
             )
-            places = [(x0, y0)] + [_to_pixel(image, coords) for image in images[1:]]
+            places = [(x0, y0)] + [image.sky_to_pixel(coords) for image in images[1:]]
         x, y = (np.stack(axis, axis=1) for axis in zip(*places, strict=True))
         return x, y, coords
-
-    def _copy(
-        self, x: NDArray, y: NDArray, valid: NDArray[np.bool_]
-    ) -> tuple[NDArray, NDArray, NDArray | None, NDArray, ParentGrid | None]:
-        """Stamps of the images' own pixels."""
-        ny, nx = self.shape
-        images = list(self.images.values())
-        n, c = x.shape
-        x0, y0 = (
-            np.where(valid[:, None], np.ceil(np.clip(p, -_FAR, _FAR) - k / 2 - _TIE), 0).astype(
-                np.int64
-            )
-            for p, k in ((np.nan_to_num(x), nx), (np.nan_to_num(y), ny))
-        )
-        dtype = np.result_type(*(image.dtype for image in images))
-        data = np.empty((n, c, ny, nx), dtype=dtype)
-        mask = np.zeros(data.shape, dtype=bool)
-        has_variance = any(image.uncertainty is not None for image in images)
-        variance = np.empty_like(data) if has_variance else None
-        # 0: wholly on the image, 1: partly, 2: not at all.
-        overlap = np.zeros((n, c), dtype=np.int8)
-        for k, image in enumerate(images):
-            height, width = image.shape
-            left, bottom = x0[:, k], y0[:, k]
-            inside = (left >= 0) & (bottom >= 0) & (left + nx <= width) & (bottom + ny <= height)
-            off = (left + nx <= 0) | (bottom + ny <= 0) | (left >= width) | (bottom >= height)
-            overlap[:, k] = np.where(off | ~valid, 2, ~inside)
-            for i in np.flatnonzero(overlap[:, k]):
-                data[i, k], mask[i, k] = self.options.fill_value, True
-                if variance is not None:
-                    variance[i, k] = np.inf
-            corners = zip(
-                range(n), overlap[:, k].tolist(), left.tolist(), bottom.tolist(), strict=True
-            )
-            for i, lacking, x1, y1 in corners:
-                if lacking == 2:
-                    continue
-                if lacking:
-                    x2, y2 = max(x1, 0), max(y1, 0)
-                    box = slice(y2, min(y1 + ny, height)), slice(x2, min(x1 + nx, width))
-                    to = i, k, slice(y2 - y1, box[0].stop - y1), slice(x2 - x1, box[1].stop - x1)
-                else:
-                    box, to = (slice(y1, y1 + ny), slice(x1, x1 + nx)), (i, k)
-                data[to] = image.values(box)
-                if lacking or image.mask is not None:
-                    mask[to] = False if image.mask is None else image.mask[box]
-                if image.uncertainty is not None:
-                    variance[to] = image.variance(box)
-                elif variance is not None:
-                    variance[to] = np.inf
-        flags = np.zeros(n, dtype=np.int32)
-        nowhere = (overlap == 2).all(axis=1)
-        flags[nowhere] = Flag.NO_OVERLAP
-        flags[~nowhere & (overlap > 0).any(axis=1)] = Flag.PARTIAL_OVERLAP
-        if not self.has_wcs:
-            return data, mask, variance, flags, None
-        index = np.where(valid[:, None], np.arange(c), -1).astype(np.int32)
-        centre = ((nx - 1) / 2, (ny - 1) / 2)
-        parents = [image.wcs for image in images]
-        return (
-            data,
-            mask,
-            variance,
-            flags,
-            ParentGrid(parents, index, np.stack([x0, y0], axis=-1), centre),
-        )
-
-
-def _to_pixel(image: Image, coords: SkyCoord) -> tuple[NDArray, NDArray]:
-    return image.to_pixel(*sky_to_lonlat(image.wcs, coords))
-
-
-def _check_same_pixels(images: dict[str, Image]) -> None:
-    """Refuse bands whose pixels differ in size or direction: their stamps would not match."""
-    names = list(images)
-    first = images[names[0]]
-    height, width = first.shape
-    x = (width - 1) / 2 + np.array([-0.5, 0.5, 0, 0])
-    y = (height - 1) / 2 + np.array([0, 0, -0.5, 0.5])
-    frame = wcs_to_celestial_frame(first.wcs)
-    coords = SkyCoord(*pixel_to_lonlat(first.wcs, x, y), unit=u.deg, frame=frame)
-    for name in names[1:]:
-        image = images[name]
-        px, py = _to_pixel(image, coords)
-        step = np.array([[px[1] - px[0], px[3] - px[2]], [py[1] - py[0], py[3] - py[2]]])
-        # Not (... <= ...): a NaN is a difference too.
-        if not (np.abs(step - np.eye(2)) <= _SAME_GRID).all():
-            scales = [
-                np.sqrt(np.prod(proj_plane_pixel_scales(images[n].wcs))) * 3600
-                for n in (names[0], name)
-            ]
-            raise ValueError(
-                f"the pixels of bands {names[0]!r} and {name!r} differ in size or direction "
-                f"({scales[0]:.4g} and {scales[1]:.4g} arcsec): resample to common ones with "
-                f"pixel_scale={scales[0]:.4g} * u.arcsec"
-            )

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import (
     InverseVariance,
@@ -26,7 +27,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from ..exceptions import AstrodlkitWarning
-from ._grids import lonlat_to_pixel, quiet_wcs
+from ._grids import lonlat_to_pixel, quiet_wcs, sky_to_lonlat
 
 __all__ = ["Image", "read_images"]
 
@@ -79,6 +80,10 @@ class Image:
     def to_pixel(self, lon: NDArray, lat: NDArray) -> tuple[NDArray, NDArray]:
         """0-based x and y of positions in degrees, in the frame of the WCS."""
         return lonlat_to_pixel(self.wcs, lon, lat, self.shape)
+
+    def sky_to_pixel(self, coords: SkyCoord) -> tuple[NDArray, NDArray]:
+        """0-based x and y of coordinates in any frame."""
+        return self.to_pixel(*sky_to_lonlat(self.wcs, coords))
 
     def contains(self, x: NDArray, y: NDArray) -> NDArray[np.bool_]:
         """Whether positions lie on a pixel."""
@@ -146,6 +151,12 @@ def read_images(data: Any, bands: Sequence[str] | None) -> dict[str, Image]:
         else:
             images = _planes(data, "data")
         names = [str(name) for name in bands or (f"band{i}" for i in range(len(images)))]
+    _check_together(names, images)
+    return dict(zip(names, _same_unit(names, images), strict=True))
+
+
+def _check_together(names: list[str], images: list[Image]) -> None:
+    """Refuse bands of which no `Cutouts` can be made."""
     if not images:
         raise ValueError("data holds no image")
     if len(names) != len(images):
@@ -157,7 +168,9 @@ def read_images(data: Any, bands: Sequence[str] | None) -> dict[str, Image]:
         raise ValueError(f"data: the bands {without} have no celestial WCS, but the others do")
     if without and len({image.shape for image in images}) > 1:
         raise ValueError("data: images of different shapes need a WCS to be cut at one position")
-    return dict(zip(names, _same_unit(names, images), strict=True))
+    unsure = [name for name, i in zip(names, images, strict=True) if i.uncertainty is None]
+    if unsure and len(unsure) != len(names):
+        raise ValueError(f"data: the bands {unsure} have no uncertainty, but the others do")
 
 
 def _is_pair(data: Any) -> bool:
@@ -298,7 +311,10 @@ def _from_hdus(hdus: fits.HDUList, name: str) -> list[Image]:
     hdu = _first_image(hdus, name)
     image = _from_hdu(hdu, name, hdus)
     if "MASK" in hdus and hdus["MASK"].shape == hdu.shape:
-        image = replace(image, mask=np.asarray(hdus["MASK"].data, dtype=bool))
+        if hdus["MASK"].header["BITPIX"] == 8:
+            image = replace(image, mask=np.asarray(hdus["MASK"].data, dtype=bool))
+        else:
+            _warn(f"{name}: the HDU MASK is not true or false, as CCDData has it, and is not used")
     if "UNCERT" in hdus and hdus["UNCERT"].shape == hdu.shape:
         kind = hdus["UNCERT"].header.get("UTYPE", "StdDevUncertainty")
         kinds = {cls.__name__: cls for cls in _POWERS} | {
@@ -332,12 +348,12 @@ def _unit(header: fits.Header, name: str) -> u.UnitBase | None:
     try:
         return u.Unit(text)
     except ValueError:
-        warnings.warn(
-            f"{name}: BUNIT = {text!r} is not a unit astropy knows; the cutouts have no unit",
-            AstrodlkitWarning,
-            stacklevel=2,
-        )
+        _warn(f"{name}: BUNIT = {text!r} is not a unit astropy knows; the cutouts have no unit")
         return None
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, AstrodlkitWarning, stacklevel=3)
 
 
 def _celestial(wcs: Any, name: str) -> WCS | None:

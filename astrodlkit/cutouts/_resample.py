@@ -106,8 +106,7 @@ def resample(
         maps = [_through_sky(grid, frame, image) for image in images]
     data = np.full((n, c, *shape), fill_value, np.result_type(*(i.dtype for i in images)))
     mask = np.ones(data.shape, dtype=bool)
-    has_variance = any(image.uncertainty is not None for image in images)
-    variance = np.full_like(data, np.inf) if has_variance else None
+    variance = None if images[0].uncertainty is None else np.full_like(data, np.inf)
     # 0: wholly on the image, 1: partly, 2: not at all.
     overlap = np.full((n, c), 2, dtype=np.int8)
     # A stamp whose single pixel would cover the image is a mistake, and a costly one.

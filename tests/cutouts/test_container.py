@@ -19,6 +19,14 @@ KINDS = ["native", "sip", "resampled", "plain"]
 SUFFIXES = [".fits", ".fit", ".fits.gz", ".h5", ".hdf5"]
 
 
+@pytest.fixture(autouse=True)
+def h5py_where_needed(request):
+    """Tests of HDF5 need the extra that brings it."""
+    params = getattr(request.node, "callspec", None)
+    if params and {"hdf5", ".hdf5", ".h5"} & set(map(str, params.params.values())):
+        pytest.importorskip("h5py")
+
+
 @pytest.fixture
 def make_cutouts(make_wcs):
     def make_cutouts(kind="native", n=5):

@@ -236,10 +236,16 @@ def test_useless_variance_is_masked(ramp):
 
 def test_one_band_without_variance(ramp):
     data = {"g": NDData(ramp, uncertainty=StdDevUncertainty(ramp + 1)), "r": ramp}
-    cutouts = extract_cutouts(data, PIXELS, 8)
-    assert np.isfinite(cutouts.variance[:, 0]).all()
-    # Unknown, so not trusted; but the pixels themselves are good.
-    assert np.isinf(cutouts.variance[:, 1]).all()
+    with pytest.raises(ValueError, match=r"bands \['r'\] have no uncertainty, but the others do"):
+        extract_cutouts(data, PIXELS, 8)
+
+
+def test_a_mask_of_bits_is_not_taken_for_true_and_false(ramp, tmp_path):
+    path = tmp_path / "image.fits"
+    bits = fits.ImageHDU((ramp % 7).astype(np.int32), name="MASK")
+    fits.HDUList([fits.PrimaryHDU(ramp), bits]).writeto(path)
+    with pytest.warns(AstrodlkitWarning, match="MASK is not true or false"):
+        assert not extract_cutouts(path, PIXELS, 8).mask.any()
 
 
 def test_units_of_bands(ramp):
