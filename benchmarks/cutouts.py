@@ -91,7 +91,7 @@ class Memory:
         return peak_of_stream(rows)
 
 
-def ratio_to_cutout2d(image, wcs, coords, repeats=3):
+def ratio_to_cutout2d(image, wcs, coords, repeats=5):
     """Ratio, and processor seconds of ours and of the loop."""
     extract_cutouts((image, wcs), coords[:10], STAMP)
     ours, loop = [], []
