@@ -11,6 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from astrodlkit import classify_cutouts, extract_cutouts
 from astrodlkit.cli._detect import detect
 
+# SDSS headers are from 1998; astropy says what it puts right.
+pytestmark = pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
+
 FIELD = "sky/sdss_stripe82_94_1_12"
 
 
