@@ -97,7 +97,7 @@ def main() -> None:
     table = QTable(
         {"cutout": np.moveaxis(draw(rng, 60), 3, 1)}, meta={"bands": ("red", "green", "blue")}
     )
-    result = classify_cutouts(table, model=model)
+    result = classify_cutouts(table, model=model, bands=("red", "green", "blue"))
     if not set(OUTPUT.columns) <= set(result.colnames):
         raise SystemExit(f"columns are missing: {result.colnames}")
     if not (len(result) == N and np.isfinite(result["class_probability"]).all()):
