@@ -65,8 +65,8 @@ class CutoutClassifier:
     >>> classifier = load_model("galaxyzoo2")
     >>> y, x = np.mgrid[-1:1:96j, -1:1:96j]
     >>> picture = 255 * np.exp(-8 * np.hypot(x, y)) * np.ones((3, 1, 1))
-    >>> table = QTable({"cutout": picture[None]}, meta={"bands": ("red", "green", "blue")})
-    >>> result = classifier.predict(table)
+    >>> table = QTable({"cutout": picture[None]})
+    >>> result = classifier.predict(table, bands=("red", "green", "blue"))
     >>> print(result["class"][0])
     completely_round
     """
@@ -314,7 +314,7 @@ class CutoutClassifier:
             "model": self.card.full_name,
             "sha256": "" if weights is None else weights.sha256,
             "version": __version__,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "date": datetime.now(UTC).date().isoformat(),
             "bands": str(bands),
             "stretch": str(stretch),
             "size": rows.size_rule,
