@@ -11,14 +11,14 @@ from astropy.table import QTable
 __all__ = ["MEASURED", "Widths", "given_widths", "read_widths"]
 
 # Ratio of the Petrosian-90 radius to other measures of size: medians over the galaxies brighter
-# than r = 19 of SDSS frame 94-1-12 (N = 34, Stripe 82), measured in r with photutils' defaults.
+# than r = 19 of one SDSS field (N = 19), from benchmarks/size_ratios.py at a threshold of 1.5.
 # For Sersic profiles with n = 1 and n = 4 it is 2.3 and 3.4 half-light radii.
 MEASURED = {
     "petrosian": 1.2,
-    "kron": 1.6,
+    "kron": 1.7,
     "half_light": 2.7,
-    "equivalent": 1.1,
-    "bbox": 0.8,
+    "equivalent": 1.3,
+    "bbox": 1.0,
 }
 
 # Name in lower case without underscores, factor, and the unit of a column that has none.
@@ -72,14 +72,14 @@ def read_widths(table: QTable, radii: float) -> Widths | None:
     * ``petroR90``, ``petroR90_r``, ...: the radius with 90 % of the
       Petrosian flux;
     * ``petroRad``, ``petroRad_r``, ...: 1.2 times the Petrosian radius;
-    * ``kron_radius`` times ``semimajor_axis`` (``semimajor_sigma``): 1.6 times;
+    * ``kron_radius`` times ``semimajor_axis`` (``semimajor_sigma``): 1.7 times;
       the same for ``KRON_RADIUS`` times ``A_IMAGE``, which SExtractor gives
       2.5 times as large;
     * ``petroR50``, ``half_light_radius``, ``flux_radius``, ``r50``, ``r_eff``:
       2.7 times the half-light radius;
-    * ``equivalent_radius``, ``segment_area``, ``area``: 1.1 times the radius
+    * ``equivalent_radius``, ``segment_area``, ``area``: 1.3 times the radius
       of the circle with the segment's area;
-    * ``bbox_xmin`` to ``bbox_ymax``: 0.8 times half the longer side.
+    * ``bbox_xmin`` to ``bbox_ymax``: half the longer side.
 
     Parameters
     ----------
