@@ -106,7 +106,7 @@ def _resolve_top_level(app, env, node, contnode):
     )
 
 
-def _hide_private_bases(app, name, obj, options, bases):
+def _hide_private_bases(_app, _name, _obj, _options, bases):
     """A base class that is not public has no page to lead to."""
     bases[:] = [base for base in bases if not base.__module__.startswith("astrodlkit")] or [object]
 

@@ -87,7 +87,8 @@ def classify_cutouts(
         ``class`` and ``class_probability``), then ``flags`` (see
         `~astrodlkit.decode_flags`). ``meta["astrodlkit"]`` says where they
         come from. A row without usable pixels has NaN, an empty class and the
-        flag ``no_result``. Columns of an earlier result are replaced.
+        flag ``no_result``. Columns of an earlier result are replaced, and a
+        column ``flags`` of photutils' becomes ``photutils_flags``.
 
     Raises
     ------

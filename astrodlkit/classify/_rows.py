@@ -16,6 +16,7 @@ from ..cutouts._images import read_images
 from ..exceptions import AstrodlkitWarning
 from ..specs import InputSpec, LuptonStretch, Picture
 from ..specs._input import nanomaggies
+from ._results import PROVENANCE
 from ._sizes import Widths, given_widths, read_widths
 from ._stamps import Bands, band_names, column_groups
 
@@ -132,6 +133,10 @@ def read_rows(
         table = QTable({"position": table.reshape(-1)})
     user = read_table(table)
     user = user if isinstance(user, QTable) else QTable(user, copy=False)
+    # Tables of photutils have flags of their own.
+    if "flags" in user.colnames and _is_photutils(user):
+        user = user.copy(copy_data=False)
+        user.rename_column("flags", "photutils_flags")
     if "cutout" in user.colnames:
         _refuse(data, size, "the table has a column 'cutout'")
         groups, bands = column_groups(user, spec=spec, bands=bands, step=step)
@@ -160,6 +165,12 @@ def read_rows(
     )
     groups = ([(slice(None), part)] for part in cutouts)
     return Rows(user, len(user), step, widths.rule, bands, groups)
+
+
+def _is_photutils(table: QTable) -> bool:
+    """Whether photutils made a table, and no earlier run changed it."""
+    version = table.meta.get("version")
+    return isinstance(version, Mapping) and "photutils" in version and PROVENANCE not in table.meta
 
 
 def _refuse(data: Any, size: Any, reason: str) -> None:

@@ -141,6 +141,16 @@ def test_a_column_of_the_users_is_not_overwritten(classifier, table):
         classifier.predict(table)
 
 
+def test_photutils_flags_stay_beside_ours(classifier, table):
+    table["flags"] = np.arange(len(table))
+    table.meta["version"] = {"photutils": "3.1.1"}
+    result = classifier.predict(table)
+    assert_array_equal(result["photutils_flags"], table["flags"])
+    assert not result["flags"].any()
+    # The second run replaces what the first one gave, and nothing else.
+    assert classifier.predict(result).colnames == result.colnames
+
+
 def test_an_earlier_result_is_replaced(classifier, table):
     first = classifier.predict(table)
     second = classifier.predict(first, views=2)
