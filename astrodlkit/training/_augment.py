@@ -65,7 +65,7 @@ class Augmentation:
 
         Returns
         -------
-        views : Tensor, shape (n, 3, *shape)
+        views : Tensor, shape (n, 3, ny, nx)
             Channels between 0 and 1.
         """
         n = len(pictures)
