@@ -12,6 +12,8 @@ __all__ = ["Flag", "decode_flags"]
 class Flag(IntFlag):
     """Bits of the ``flags`` column that every result carries."""
 
+    description: str
+
     def __new__(cls, value: int, description: str = "") -> Self:
         member = int.__new__(cls, value)
         member._value_ = value
@@ -81,11 +83,11 @@ def decode_flags(flags: ArrayLike) -> list[list[str]] | list[str]:
 
 
 def _names(value: int) -> list[str]:
-    return [flag.name.lower() for flag in Flag if value & flag]
+    return [str(flag.name).lower() for flag in Flag if value & flag]
 
 
-decode_flags.__doc__ = decode_flags.__doc__.format(
+decode_flags.__doc__ = str(decode_flags.__doc__).format(
     flags="\n    ".join(
-        f"* ``{flag.name.lower()}`` ({flag.value}): {flag.description};" for flag in Flag
+        f"* ``{str(flag.name).lower()}`` ({flag.value}): {flag.description};" for flag in Flag
     )
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -126,7 +126,8 @@ def prefetch(items: Iterable[T]) -> Iterator[T]:
     >>> list(prefetch(range(3)))
     [0, 1, 2]
     """
-    iterator, end = iter(items), object()
+    iterator = iter(items)
+    end: Any = object()
     with ThreadPoolExecutor(1, thread_name_prefix="astrodlkit") as pool:
         coming = pool.submit(next, iterator, end)
         while (item := coming.result()) is not end:

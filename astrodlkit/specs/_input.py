@@ -179,6 +179,7 @@ class InputSpec(Record):
         self, names: Sequence[str], bands: Sequence[str] | Mapping[str, str] | str | None
     ) -> list[int]:
         """Index of the cutouts' band for the red, the green and the blue channel."""
+        wanted: tuple[str, ...]
         if bands is None:
             lower = [name.lower() for name in names]
             picture = next((p for p in _PICTURE_BANDS if len(names) == 3 and p == set(lower)), None)
@@ -242,7 +243,8 @@ class InputSpec(Record):
         """Channels between 0 and 1."""
         if isinstance(rule, Picture):
             return rule.apply(values)
-        model = self.stretch if rule is None else rule
+        # That it is a LuptonStretch, _rule has seen.
+        model: Any = self.stretch if rule is None else rule
         # Colours that are not known must not be invented.
         stretch = replace(model, scales=(1.0, 1.0, 1.0)) if grey or rule is None else model
         if rule is None:

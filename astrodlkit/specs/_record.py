@@ -1,14 +1,15 @@
 """JSON round trip of frozen dataclasses."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Self
 
 __all__ = ["Record"]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Record:
-    """Mixin of frozen dataclasses that are written to and read from JSON."""
+    """Base of frozen dataclasses that are written to and read from JSON."""
 
     def to_dict(self) -> dict[str, Any]:
         """
