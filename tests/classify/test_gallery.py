@@ -82,6 +82,16 @@ def test_positions_sizes_and_cutouts(table, classifier):
         assert shown(figure) == shown(plot_gallery(table, bands=BANDS, model=classifier))
 
 
+@pytest.mark.mpl_image_compare(
+    filename="gallery.png", style="default", tolerance=8, savefig_kwargs={"dpi": 60}
+)
+def test_picture(table, classifier):
+    y, x = np.mgrid[-1:1:32j, -1:1:32j]
+    blobs = np.exp(-4 * (x**2 + (y / np.linspace(0.3, 1, 10)[:, None, None]) ** 2))
+    table["cutout"] = 255 * blobs[:, None] * np.array([1.0, 0.8, 0.6])[:, None, None]
+    return plot_gallery(table, bands=BANDS, model=classifier, n_columns=5)
+
+
 def test_nothing_to_show(table, classifier):
     assert plot_gallery(table[:0], bands=BANDS, model=classifier).axes == []
     assert plot_gallery(table[6:7], bands=BANDS, model=classifier).axes == []
