@@ -27,7 +27,10 @@ class Flag(IntFlag):
     NON_FINITE = 16, "some pixels of the stamp are NaN or infinite"
     RESAMPLED = 32, "the stamp was resampled to another pixel grid"
     INVALID_POSITION = 64, "the position is masked, not finite or outside the projection"
-    INVALID_SIZE = 128, "the size of the source is masked, not finite or not positive"
+    INVALID_SIZE = (
+        128,
+        "the size of the source is masked, not finite, not positive or far too large",
+    )
     BLANK = 256, "all usable pixels of the stamp have the same value"
     NO_RESULT = 512, "no result could be computed: the row's values are NaN"
 
