@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from classes import as_cutouts
 from labels import LabelledGalaxies
 
-from astrodlkit import Cutouts, load_model
+from astrodlkit import load_model
 from astrodlkit.classify import CutoutClassifier
 from astrodlkit.pretrained import Figure
 
@@ -21,10 +22,7 @@ def figures(
     1,000 bootstraps over the galaxies.
     """
     galaxies = galaxies[galaxies.split == 1]
-    cutouts = Cutouts(
-        np.moveaxis(galaxies.pictures, 3, 1).astype(np.float32), bands=("red", "green", "blue")
-    )
-    result = classifier.predict(cutouts, views=views, precision="float32")
+    result = classifier.predict(as_cutouts(galaxies), views=views, precision="float32")
     votes_head, class_head = classifier.card.output.heads
     votes = np.stack([result[name] for name in votes_head.labels], axis=1)
     note = f"mean over {views} views" if views > 1 else "one view"
