@@ -19,7 +19,7 @@ SEED = 20
 # matched on the galaxies of one Stripe 82 field, see the recipe's README.
 SDSS_STRETCH = LuptonStretch(stretch=1.0, Q=10.0, minimum=0.08, scales=(0.8, 1.0, 1.55))
 # How often a row is drawn, by the best label that it has.
-WEIGHTS = {"votes": 4.0, "debiased": 2.5, "class5": 2.0, "group": 1.0, "other": 0.6}
+WEIGHTS = {"votes": 4.0, "debiased": 2.5, "rules": 1.5, "other": 0.6}
 
 
 def input_spec(galaxies: LabelledGalaxies, side: int) -> InputSpec:
@@ -56,9 +56,7 @@ def batches(galaxies: LabelledGalaxies, *, batch_size: int, seed: int) -> DataLo
     if len(galaxies) < batch_size:
         raise ValueError(f"{len(galaxies)} training rows do not make a batch of {batch_size}")
     weights = np.full(len(galaxies), WEIGHTS["other"])
-    for name in ("group", "class5"):
-        weights[getattr(galaxies, name) >= 0] = WEIGHTS[name]
-    for name in ("debiased", "votes"):
+    for name in ("rules", "debiased", "votes"):
         weights[np.isfinite(getattr(galaxies, name)).all(axis=1)] = WEIGHTS[name]
     tensors = [torch.from_numpy(galaxies.pictures)]
     tensors += [torch.from_numpy(a) for a in (galaxies.votes, galaxies.debiased)]
@@ -66,6 +64,7 @@ def batches(galaxies: LabelledGalaxies, *, batch_size: int, seed: int) -> DataLo
         torch.from_numpy(a.astype(np.int64))
         for a in (galaxies.class5, galaxies.group, galaxies.odd_spiral, galaxies.galaxy_zoo_1)
     ]
+    tensors.insert(4, torch.from_numpy(galaxies.rules))
     tensors.append(torch.from_numpy(galaxies.hubble))
     sampler = WeightedRandomSampler(
         weights, len(galaxies), generator=torch.Generator().manual_seed(seed)
