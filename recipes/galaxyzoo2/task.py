@@ -87,7 +87,7 @@ class VotesTask(lightning.LightningModule):
         self.max_steps, self.rate, self.seed = max_steps, rate, seed
 
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
-        """Loss of a batch of (pictures, votes, debiased, class5, rules, group, odd_spiral, GZ1, T)."""
+        """Loss of a batch: pictures and the eight kinds of labels."""
         pictures, *labels = batch
         # A generator of the step's own: a resumed run sees what an unbroken one would.
         generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.global_step)
