@@ -105,7 +105,7 @@ def main() -> None:
     )
     with TemporaryDirectory() as folder:
         save_model(folder, card, network)
-        fit_classes(network, load_model(folder, device="cpu"), galaxies)
+        fit_classes(network.classes, load_model(folder, device="cpu"), galaxies)
         save_model(folder, card, network, overwrite=True)
         classifier = load_model(folder, device="cpu")
         measured = [f for views in (8, 1) for f in figures(classifier, galaxies, views=views)]

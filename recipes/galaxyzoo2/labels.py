@@ -49,6 +49,10 @@ class LabelledGalaxies:
             *(np.concatenate([getattr(s, field.name) for s in sets]) for field in fields(cls))
         )
 
+    def has_votes(self) -> np.ndarray:
+        """Which rows have a label that follows from Galaxy Zoo 2 votes, shape (n,)."""
+        return np.isfinite(np.hstack([self.votes, self.debiased, self.rules])).any(axis=1)
+
     def without_copies_of_validation(self) -> Self:
         """
         Without training rows that show a galaxy of the validation rows.

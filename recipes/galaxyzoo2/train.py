@@ -8,8 +8,8 @@ import torch
 from labels import LabelledGalaxies
 from task import VotesTask
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
+from yardsticks import YARDSTICKS, make_network, rate_and_zoom
 
-from astrodlkit.networks import GalaxyZooNetwork
 from astrodlkit.specs import InputSpec, LuptonStretch
 from astrodlkit.training import Augmentation, fit
 
@@ -84,21 +84,29 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=80, help="pixels of a training view")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--network", choices=("galaxyzoo2", *YARDSTICKS), default="galaxyzoo2")
     parser.add_argument("--from-scratch", action="store_true", help="no ImageNet weights")
+    parser.add_argument(
+        "--votes-only", action="store_true", help="no Galaxy Zoo 1 and EFIGI, no heads for them"
+    )
     args = parser.parse_args()
 
     galaxies = LabelledGalaxies.read(args.data).without_copies_of_validation()
     training = galaxies[galaxies.split == 0]
     spec = input_spec(galaxies, args.side)
+    if args.votes_only:
+        training = training[training.has_votes()]
     torch.manual_seed(args.seed)
-    network = GalaxyZooNetwork(BACKBONE)
-    if not args.from_scratch:
+    network = make_network(args.network, BACKBONE)
+    if not (args.from_scratch or args.network in YARDSTICKS):
         imagenet(network.backbone)
+    rate, zoom = rate_and_zoom(args.network)
     task = VotesTask(
         network.to(memory_format=torch.channels_last),
         spec,
-        Augmentation(shape=spec.shape),
+        Augmentation(shape=spec.shape, zoom=zoom),
         max_steps=args.steps,
+        rate=rate,
         seed=args.seed,
     )
     fit(
