@@ -2,7 +2,16 @@
 
 from ._build import build
 from ._galaxy_zoo import GalaxyZooNetwork
+from ._heads import HeadsNetwork
 from ._timm import TimmNetwork
 from ._vote_tree import GALAXY_ZOO_2, Question, VoteTree
 
-__all__ = ["GALAXY_ZOO_2", "GalaxyZooNetwork", "Question", "TimmNetwork", "VoteTree", "build"]
+__all__ = [
+    "GALAXY_ZOO_2",
+    "GalaxyZooNetwork",
+    "HeadsNetwork",
+    "Question",
+    "TimmNetwork",
+    "VoteTree",
+    "build",
+]

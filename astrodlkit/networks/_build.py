@@ -9,6 +9,7 @@ __all__ = ["ARCHITECTURES", "build"]
 
 ARCHITECTURES = {
     "galaxy-zoo": "astrodlkit.networks._galaxy_zoo:GalaxyZooNetwork",
+    "heads": "astrodlkit.networks._heads:HeadsNetwork",
     "timm": "astrodlkit.networks._timm:TimmNetwork",
 }
 

@@ -45,6 +45,9 @@ class InputSpec(Record):
         Mean over the channels that the brightest hundredth of the usable
         pixels of a stamp has in the training set; stamps without a flux unit
         are scaled to it.
+    mirror : bool
+        Whether a mirrored picture shows the same: False where a label tells
+        left from right.
 
     Examples
     --------
@@ -62,6 +65,7 @@ class InputSpec(Record):
     stretch: LuptonStretch | Picture
     width: float | None = None
     bright: float = 0.5
+    mirror: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.stretch, (LuptonStretch, Picture)):
@@ -72,6 +76,8 @@ class InputSpec(Record):
             raise ValueError(f"shape must be two positive numbers of pixels, got {self.shape}")
         if not min(self.std) > 0:
             raise ValueError(f"std must be positive, got {self.std}")
+        if not isinstance(self.mirror, bool):
+            raise TypeError(f"mirror must be True or False, got {self.mirror!r}")
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:

@@ -1,7 +1,25 @@
-"""What the recipes share: augmentation, precision, and one way to fit (extra ``train``)."""
+"""Training: augmentation, losses, precision, and one way to fit (extra ``train``)."""
 
+from typing import TYPE_CHECKING
+
+from .._optional import import_optional
 from ._augment import Augmentation
+from ._batches import make_batches
 from ._fit import fit
+from ._losses import head_loss
 from ._precision import depthwise_in_fp32
 
-__all__ = ["Augmentation", "depthwise_in_fp32", "fit"]
+if TYPE_CHECKING:
+    from ._task import LabelsTask
+
+__all__ = ["Augmentation", "LabelsTask", "depthwise_in_fp32", "fit", "head_loss", "make_batches"]
+
+
+def __getattr__(name: str) -> object:
+    # A subclass of Lightning's, which is not always installed.
+    if name != "LabelsTask":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_optional("lightning.pytorch", extra="train", purpose="for training")
+    from ._task import LabelsTask
+
+    return LabelsTask

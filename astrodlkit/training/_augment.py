@@ -58,24 +58,25 @@ class Augmentation:
 
         Parameters
         ----------
-        pictures : Tensor, shape (n, 3, ny, nx)
+        pictures : Tensor, shape (n, c, ny, nx)
             Channels between 0 and 1.
         generator : `torch.Generator`
             Source of the randomness.
 
         Returns
         -------
-        views : Tensor, shape (n, 3, ny, nx)
+        views : Tensor, shape (n, c, ny, nx)
             Channels between 0 and 1.
         """
-        n = len(pictures)
+        n, channels = pictures.shape[:2]
 
         def uniform(low: float, high: float, *size: int) -> Tensor:
-            return low + (high - low) * torch.rand(*size, generator=generator)
+            drawn = torch.rand(*size, generator=generator, device=generator.device)
+            return low + (high - low) * drawn.to(pictures.device)
 
         views = grid_sample(
             pictures,
-            affine_grid(self._affine(n, uniform), [n, 3, *self.shape], align_corners=False),
+            affine_grid(self._affine(n, uniform), [n, channels, *self.shape], align_corners=False),
             padding_mode="reflection",
             align_corners=False,
         )
@@ -86,13 +87,15 @@ class Augmentation:
             coarse = interpolate(views[blurred], small, mode="bilinear", antialias=True)
             views[blurred] = interpolate(coarse, self.shape, mode="bilinear")
         grey = uniform(0, 1, n) < self.grey
-        views[grey] = views[grey].mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+        views[grey] = views[grey].mean(dim=1, keepdim=True).expand(-1, channels, -1, -1)
         views *= 1 + uniform(-self.gain, self.gain, n, 1, 1, 1)
         sigma = uniform(0, 0.06, n, 1, 1, 1) * (uniform(0, 1, n, 1, 1, 1) < self.noise)
         if sigma.any():
             # The noise of a small galaxy is as coarse as the pixels it was seen with.
             coarse = [round(size / float(uniform(1.0, 2.5, 1))) for size in self.shape]
-            grain = torch.randn(n, 3, *coarse, generator=generator)
+            grain = torch.randn(
+                n, channels, *coarse, generator=generator, device=generator.device
+            ).to(pictures.device)
             views += sigma * interpolate(grain, self.shape, mode="bilinear")
         return views.clamp_(0, 1)
 

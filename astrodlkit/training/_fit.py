@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader
 
 from .._optional import import_optional
@@ -22,6 +23,9 @@ def fit(
     checkpoint_every: int = 250,
     precision: str = "bf16-mixed",
     progress: bool = True,
+    validation: DataLoader | None = None,
+    patience: int | None = None,
+    **trainer: Any,
 ) -> Any:
     """
     Fit a task, or go on where an earlier call was interrupted.
@@ -48,6 +52,15 @@ def fit(
         As Lightning's trainer takes it.
     progress : bool, optional
         Whether to draw a bar.
+    validation : `torch.utils.data.DataLoader`, optional
+        Validation batches, passed over after each pass over ``batches``; the
+        task logs ``validation_loss``.
+    patience : int, optional
+        Stop when as many passes have not brought a smaller
+        ``validation_loss``; the task then holds the weights of the smallest.
+    **trainer
+        More of Lightning's trainer, for example ``devices=2, strategy="ddp"``
+        for two processes.
 
     Returns
     -------
@@ -66,22 +79,34 @@ def fit(
     loggers = import_optional("lightning.pytorch.loggers", extra="train", purpose="for training")
     lightning.seed_everything(seed)
     folder = Path(folder)
-    trainer = lightning.Trainer(
-        accelerator="auto",
-        devices=1,
+    kept = [
+        callbacks.ModelCheckpoint(
+            folder, save_last=True, every_n_train_steps=checkpoint_every, save_top_k=0
+        )
+    ]
+    if patience is not None:
+        best = callbacks.ModelCheckpoint(
+            folder,
+            filename="best",
+            monitor="validation_loss",
+            enable_version_counter=False,
+        )
+        kept += [best, callbacks.EarlyStopping("validation_loss", patience=patience)]
+    options = {"accelerator": "auto", "devices": 1, **trainer}
+    runner = lightning.Trainer(
         max_steps=max_steps,
         precision=precision,
-        callbacks=[
-            callbacks.EMAWeightAveraging(decay=decay),
-            callbacks.ModelCheckpoint(
-                folder, save_last=True, every_n_train_steps=checkpoint_every, save_top_k=0
-            ),
-        ],
+        callbacks=[callbacks.EMAWeightAveraging(decay=decay), *kept],
         logger=loggers.CSVLogger(folder, name="log", version=0),
         log_every_n_steps=25,
         enable_progress_bar=progress,
         enable_model_summary=False,
+        **options,
     )
     last = folder / "last.ckpt"
-    trainer.fit(task, batches, ckpt_path=last if last.exists() else None)
+    runner.fit(task, batches, validation, ckpt_path=last if last.exists() else None)
+    if patience is not None and best.best_model_path:
+        # The averaged weights, as in every checkpoint.
+        saved = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
+        task.load_state_dict(saved["state_dict"])
     return task
