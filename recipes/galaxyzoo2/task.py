@@ -43,7 +43,8 @@ class VotesTask(lightning.LightningModule):
     et al. are the same logits seen through a scale and an offset for each
     answer. The five classes and the weak labels are rules on the votes, and
     reach them through those rules. Galaxy Zoo 1 and EFIGI teach the backbone
-    through heads of their own, which are thrown away.
+    through heads of their own, which are thrown away. Where earlier networks are
+    teachers, their mean answer stands in for the votes that nobody has given.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ class VotesTask(lightning.LightningModule):
         self.max_steps, self.rate, self.seed = max_steps, rate, seed
 
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
-        """Loss of a batch: pictures and the eight kinds of labels."""
+        """Loss of a batch: pictures and the nine kinds of labels."""
         pictures, *labels = batch
         # A generator of the step's own: a resumed run sees what an unbroken one would.
         generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.global_step)
@@ -102,7 +103,7 @@ class VotesTask(lightning.LightningModule):
         return sum(losses.values())
 
     def _losses(self, features: Tensor, *labels: Tensor) -> dict[str, Tensor]:
-        votes, debiased, class5, rules, group, odd_spiral, galaxy_zoo_1, hubble = labels
+        votes, debiased, class5, rules, group, odd_spiral, galaxy_zoo_1, hubble, taught = labels
         network = self.network
         logits = network.votes(features)
         predicted = network.tree(logits)
@@ -120,6 +121,7 @@ class VotesTask(lightning.LightningModule):
             "group": 0.25 * _cross_entropy(five, group),
             "odd": 0.1 * _cross_entropy(torch.stack([1 - odd, odd], 1).log(), odd_spiral),
             "galaxy_zoo_1": 0.15 * _cross_entropy(self.galaxy_zoo_1(features), galaxy_zoo_1),
+            "taught": 20 * _mean_square(predicted, taught),
             "hubble": 2 * _mean_square(self.hubble(features), hubble),
         }
 

@@ -51,7 +51,9 @@ def imagenet(backbone: torch.nn.Module) -> None:
     backbone.load_state_dict(paired)
 
 
-def batches(galaxies: LabelledGalaxies, *, batch_size: int, seed: int) -> DataLoader:
+def batches(
+    galaxies: LabelledGalaxies, taught: np.ndarray, *, batch_size: int, seed: int
+) -> DataLoader:
     """Training batches; rows with better labels come more often."""
     if len(galaxies) < batch_size:
         raise ValueError(f"{len(galaxies)} training rows do not make a batch of {batch_size}")
@@ -65,7 +67,7 @@ def batches(galaxies: LabelledGalaxies, *, batch_size: int, seed: int) -> DataLo
         for a in (galaxies.class5, galaxies.group, galaxies.odd_spiral, galaxies.galaxy_zoo_1)
     ]
     tensors.insert(4, torch.from_numpy(galaxies.rules))
-    tensors.append(torch.from_numpy(galaxies.hubble))
+    tensors += [torch.from_numpy(a) for a in (galaxies.hubble, taught)]
     sampler = WeightedRandomSampler(
         weights, len(galaxies), generator=torch.Generator().manual_seed(seed)
     )
@@ -85,6 +87,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--network", choices=("galaxyzoo2", *YARDSTICKS), default="galaxyzoo2")
+    parser.add_argument("--taught", type=Path, help="votes of earlier networks, from teach.py")
     parser.add_argument("--from-scratch", action="store_true", help="no ImageNet weights")
     parser.add_argument(
         "--votes-only", action="store_true", help="no Galaxy Zoo 1 and EFIGI, no heads for them"
@@ -93,9 +96,13 @@ def main() -> None:
 
     galaxies = LabelledGalaxies.read(args.data).without_copies_of_validation()
     training = galaxies[galaxies.split == 0]
+    taught = np.full((len(training), 37), np.nan, np.float32)
+    if args.taught:
+        unknown = ~np.isfinite(training.votes).all(axis=1)
+        taught[unknown] = np.load(args.taught)[unknown]
     spec = input_spec(galaxies, args.side)
     if args.votes_only:
-        training = training[training.has_votes()]
+        training, taught = (a[training.has_votes()] for a in (training, taught))
     torch.manual_seed(args.seed)
     network = make_network(args.network, BACKBONE)
     if not (args.from_scratch or args.network in YARDSTICKS):
@@ -111,7 +118,7 @@ def main() -> None:
     )
     fit(
         task,
-        batches(training, batch_size=args.batch_size, seed=args.seed),
+        batches(training, taught, batch_size=args.batch_size, seed=args.seed),
         folder=args.folder,
         max_steps=min(args.steps, args.stop_at or args.steps),
         seed=args.seed,
