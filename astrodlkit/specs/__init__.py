@@ -1,7 +1,8 @@
 """What a network eats and what its numbers mean, as data."""
 
+from ._calibration import Calibration
 from ._input import InputSpec
 from ._output import Head, OutputSpec
 from ._stretch import LuptonStretch, Picture
 
-__all__ = ["Head", "InputSpec", "LuptonStretch", "OutputSpec", "Picture"]
+__all__ = ["Calibration", "Head", "InputSpec", "LuptonStretch", "OutputSpec", "Picture"]

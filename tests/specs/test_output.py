@@ -54,7 +54,7 @@ def test_json_round_trip():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "numbers"}, "kind must be one of"),
+        ({"kind": "figures"}, "kind must be one of"),
         ({"labels": ()}, "labels must be one or more different names"),
         ({"labels": ("a", "a")}, "labels must be one or more different names"),
         ({"descriptions": ("a",)}, "descriptions must be one for each of the 2 labels, got 1"),

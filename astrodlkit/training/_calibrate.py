@@ -1,0 +1,186 @@
+"""How far a network can be trusted, measured on a validation set."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
+
+from ..specs import Calibration, Head, OutputSpec
+from ..specs._calibration import LEVELS
+
+__all__ = ["calibrate"]
+
+LEAST_ROWS = 20  # with fewer the 95 % interval would be a guess
+_KNOTS = np.array([0, 0.1, 0.2, 0.4, 0.6, 0.8, 1])
+
+
+def calibrate(
+    output: OutputSpec, outputs: Mapping[str, ArrayLike], labels: Mapping[str, ArrayLike]
+) -> OutputSpec:
+    """
+    Fit temperatures and intervals to rows that the network was not trained on.
+
+    Classes get the temperature that makes the labels likeliest [1]_.
+    Fractions and numbers get intervals by split conformal prediction [2]_:
+    half their width is the quantile, over the rows, of the absolute residual
+    divided by a scale, for each label on its own. The scale is the network's
+    standard deviation for numbers; for fractions it follows the predicted
+    value, in the same way for all labels.
+
+    Parameters
+    ----------
+    output : `~astrodlkit.specs.OutputSpec`
+        What the network gives.
+    outputs : dict of array_like
+        For each head the network's numbers for the rows, shape (n, k) or, of
+        numbers, (n, k, 2).
+    labels : dict of array_like
+        For each head what is true:
+
+        * classes: int, shape (n,); -1: not known;
+        * fractions: float, shape (n, k), fractions or numbers of votes (then
+          some are above 1); NaN: not known;
+        * numbers: float, shape (n, k); NaN: not known.
+
+        A head that is left out keeps the calibration that it has.
+
+    Returns
+    -------
+    output : `~astrodlkit.specs.OutputSpec`
+        With a calibration in each head that has 20 known rows or more, and
+        none in those with fewer.
+
+    Raises
+    ------
+    ValueError
+        If labels are for heads that are not there, or have another shape.
+
+    References
+    ----------
+    .. [1] Guo et al. 2017, ICML, PMLR 70, 1321.
+    .. [2] Lei et al. 2018, Journal of the American Statistical Association,
+       113, 1094.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astrodlkit.specs import Head, OutputSpec
+    >>> from astrodlkit.training import calibrate
+    >>> output = OutputSpec(heads=(Head(name="kind", kind="classes", labels=("a", "b")),))
+    >>> sure = np.tile([[0.99, 0.01]], (100, 1))
+    >>> truth = np.repeat([0, 1], [80, 20])
+    >>> calibrated = calibrate(output, {"kind": sure}, {"kind": truth})
+    >>> table = calibrated.tabulate({"kind": sure[:1]})
+    >>> print(f"{table['class_probability'][0]:.2f} +- {table['class_probability_error'][0]:.2f}")
+    0.80 +- 0.04
+    """
+    names = [head.name for head in output.heads]
+    if not set(labels) <= set(names):
+        raise ValueError(f"labels must be for heads of {names}, got {sorted(labels)}")
+    fits = {"classes": _classes, "fractions": _fractions, "numbers": _numbers}
+    heads = []
+    for head in output.heads:
+        if head.name in labels:
+            values = np.asarray(outputs[head.name], dtype=np.float64)
+            truth = np.asarray(labels[head.name])
+            shape = values.shape[: 1 if head.kind == "classes" else 2]
+            if truth.shape != shape:
+                raise ValueError(
+                    f"labels of head {head.name!r} must have the shape {shape}, got {truth.shape}"
+                )
+            head = replace(head, calibration=fits[head.kind](head, values, truth))  # noqa: PLW2901
+        heads.append(head)
+    return replace(output, heads=tuple(heads))
+
+
+def _classes(_: Head, values: NDArray, truth: NDArray) -> Calibration | None:
+    known = (truth >= 0) & np.isfinite(values).all(axis=1)
+    values, truth = values[known], truth[known]
+    n = len(values)
+    if n < LEAST_ROWS:
+        return None
+
+    def loss(log_temperature: float) -> float:
+        softened = Calibration(n=n, temperature=np.exp(log_temperature)).soften(values)
+        return -np.log(softened[np.arange(n), truth] + 1e-12).mean()
+
+    found = minimize_scalar(loss, bounds=(-2, 3), method="bounded")
+    calibration = Calibration(n=n, temperature=round(float(np.exp(found.x)), 3))
+    softened = calibration.soften(values)
+    probability = softened.max(axis=1)
+    # Each bin of probability is an experiment in which r of m were right; Beta(r + 1, m - r + 1).
+    right = (softened.argmax(axis=1) == truth)[np.argsort(probability)]
+    bins = max(1, min(10, n // 50))
+    r, m = (np.array([f(part) for part in np.array_split(right, bins)]) for f in (np.sum, np.size))
+    error = np.sqrt((r + 1) * (m - r + 1) / (m + 3)) / (m + 2)
+    middle = np.array([part.mean() for part in np.array_split(np.sort(probability), bins)])
+    knots, first = np.unique(middle.round(4), return_index=True)
+    return replace(calibration, knots=_short(knots), widths=(_short(error[first]),))
+
+
+def _fractions(_: Head, values: NDArray, truth: NDArray) -> Calibration | None:
+    if np.nanmax(truth, initial=0) > 1:
+        truth = truth / truth.sum(axis=1, keepdims=True)
+    residual = np.abs(truth - values)
+    known = np.isfinite(residual)
+    weights = _hats(values[known])
+    widths = np.array(
+        [
+            [max(_quantile(residual[known], weight, level), 1e-3) for weight in weights]
+            for level in LEVELS
+        ]
+    ).round(4)
+    scales = [np.interp(values, _KNOTS, row) for row in widths]
+    factors, n = _factors(residual, scales)
+    if n < LEAST_ROWS:
+        return None
+    return Calibration(
+        n=n, knots=_short(_KNOTS), widths=tuple(map(_short, widths)), factors=factors
+    )
+
+
+def _numbers(_: Head, values: NDArray, truth: NDArray) -> Calibration | None:
+    factors, n = _factors(np.abs(truth - values[..., 0]), [values[..., 1]] * len(LEVELS))
+    return None if n < LEAST_ROWS else Calibration(n=n, factors=factors)
+
+
+def _factors(residual: NDArray, scales: list[NDArray]) -> tuple[tuple[tuple[float, ...], ...], int]:
+    """Conformal factor of each label, or of all where it has few rows; and number of rows."""
+    n = int(np.isfinite(residual).all(axis=1).sum())
+    rows = []
+    for level, scale in zip(LEVELS, scales, strict=True):
+        scores = residual / scale
+        pooled = _conformal(scores.ravel(), level)
+        enough = np.isfinite(scores).sum(axis=0) >= LEAST_ROWS
+        rows.append(
+            _short(
+                _conformal(column, level) if own else pooled
+                for column, own in zip(scores.T, enough, strict=True)
+            )
+        )
+    return tuple(rows), n
+
+
+def _conformal(scores: NDArray, level: float) -> float:
+    """The score that a further one does not exceed with this probability."""
+    scores = np.sort(scores[np.isfinite(scores)])
+    if not len(scores):
+        return np.nan
+    return scores[min(int(np.ceil(level * (len(scores) + 1))), len(scores)) - 1]
+
+
+def _hats(values: NDArray) -> NDArray:
+    """Weight of each value in the linear interpolation at each knot, shape (knots, n)."""
+    return np.array([np.interp(values, _KNOTS, row) for row in np.eye(len(_KNOTS))])
+
+
+def _quantile(values: NDArray, weights: NDArray, level: float) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return values[order][np.searchsorted(total, level * total[-1])]
+
+
+def _short(values: ArrayLike) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in values)
