@@ -13,7 +13,8 @@ from ..specs._calibration import LEVELS
 __all__ = ["calibrate"]
 
 LEAST_ROWS = 20  # with fewer the 95 % interval would be a guess
-_KNOTS = np.array([0, 0.1, 0.2, 0.4, 0.6, 0.8, 1])
+_KNOTS = np.array([0, 0.05, 0.15, 0.3, 0.5, 0.75, 1])
+_ROUNDS = 40
 
 
 def calibrate(
@@ -124,62 +125,64 @@ def _fractions(_: Head, values: NDArray, truth: NDArray) -> Calibration | None:
     if np.nanmax(truth, initial=0) > 1:
         truth = truth / truth.sum(axis=1, keepdims=True)
     residual = np.abs(truth - values)
-    known = np.isfinite(residual)
-    weights = _hats(values[known])
-    widths = np.array(
-        [
-            [max(_quantile(residual[known], weight, level), 1e-3) for weight in weights]
-            for level in LEVELS
-        ]
-    ).round(4)
-    scales = [np.interp(values, _KNOTS, row) for row in widths]
-    factors, n = _factors(residual, scales)
+    n = _n_rows(residual)
     if n < LEAST_ROWS:
         return None
-    return Calibration(
-        n=n, knots=_short(_KNOTS), widths=tuple(map(_short, widths)), factors=factors
-    )
+    known = np.isfinite(residual)
+    hats = [np.interp(values[known], _KNOTS, row) for row in np.eye(len(_KNOTS))]
+    widths = np.full((len(LEVELS), len(_KNOTS)), 0.1)
+    factors = np.ones((len(LEVELS), values.shape[1]))
+    for row, level in enumerate(LEVELS):
+        # In turns, until the level is met along the knots and by each label.
+        for _round in range(_ROUNDS):
+            widths[row] *= np.exp(np.log(factors[row]).mean())
+            factors[row] /= np.exp(np.log(factors[row]).mean())
+            scores = residual / (np.interp(values, _KNOTS, widths[row]) * factors[row])
+            widths[row] *= [_quantile(scores[known], hat, level) for hat in hats]
+            widths[row] = widths[row].clip(1e-3, 1).round(4)
+            factors[row] = _factors(residual / np.interp(values, _KNOTS, widths[row]), level)
+    return Calibration(n=n, knots=_short(_KNOTS), widths=_rows(widths), factors=_rows(factors))
 
 
 def _numbers(_: Head, values: NDArray, truth: NDArray) -> Calibration | None:
-    factors, n = _factors(np.abs(truth - values[..., 0]), [values[..., 1]] * len(LEVELS))
-    return None if n < LEAST_ROWS else Calibration(n=n, factors=factors)
+    scores = np.abs(truth - values[..., 0]) / values[..., 1]
+    n = _n_rows(scores)
+    if n < LEAST_ROWS:
+        return None
+    return Calibration(n=n, factors=_rows([_factors(scores, level) for level in LEVELS]))
 
 
-def _factors(residual: NDArray, scales: list[NDArray]) -> tuple[tuple[tuple[float, ...], ...], int]:
-    """Conformal factor of each label, or of all where it has few rows; and number of rows."""
-    n = int(np.isfinite(residual).all(axis=1).sum())
-    rows = []
-    for level, scale in zip(LEVELS, scales, strict=True):
-        scores = residual / scale
-        pooled = _conformal(scores.ravel(), level)
-        enough = np.isfinite(scores).sum(axis=0) >= LEAST_ROWS
-        rows.append(
-            _short(
-                _conformal(column, level) if own else pooled
-                for column, own in zip(scores.T, enough, strict=True)
-            )
-        )
-    return tuple(rows), n
+def _n_rows(values: NDArray) -> int:
+    return int(np.isfinite(values).any(axis=1).sum())
+
+
+def _factors(scores: NDArray, level: float) -> list[float]:
+    """Conformal factor of each label, and that of all where a label has few rows."""
+    enough = np.isfinite(scores).sum(axis=0) >= LEAST_ROWS
+    pooled = _conformal(scores.ravel(), level)
+    return [
+        _conformal(column, level) if own else pooled
+        for column, own in zip(scores.T, enough, strict=True)
+    ]
 
 
 def _conformal(scores: NDArray, level: float) -> float:
     """The score that a further one does not exceed with this probability."""
     scores = np.sort(scores[np.isfinite(scores)])
-    if not len(scores):
-        return np.nan
     return scores[min(int(np.ceil(level * (len(scores) + 1))), len(scores)) - 1]
 
 
-def _hats(values: NDArray) -> NDArray:
-    """Weight of each value in the linear interpolation at each knot, shape (knots, n)."""
-    return np.array([np.interp(values, _KNOTS, row) for row in np.eye(len(_KNOTS))])
-
-
 def _quantile(values: NDArray, weights: NDArray, level: float) -> float:
+    """Weighted quantile; 1 where there is no weight."""
     order = np.argsort(values)
     total = np.cumsum(weights[order])
+    if total[-1] == 0:
+        return 1.0
     return values[order][np.searchsorted(total, level * total[-1])]
+
+
+def _rows(values: ArrayLike) -> tuple[tuple[float, ...], ...]:
+    return tuple(map(_short, values))
 
 
 def _short(values: ArrayLike) -> tuple[float, ...]:
