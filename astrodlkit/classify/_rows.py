@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import QTable, Table
@@ -152,7 +153,8 @@ def read_rows(
     else:
         names, bands = band_names(len(images), bands, spec)
     known = nanomaggies(next(iter(images.values())).unit)
-    widths = _widths(table, user, size, spec)
+    on_sky = all(image.wcs is not None for image in images.values())
+    widths = _widths(table, user, size, spec, on_sky=on_sky)
     cutouts = iter_cutouts(
         data,
         user,
@@ -188,14 +190,16 @@ def _needed(images: Mapping[str, Any], bands: Bands, spec: InputSpec) -> list[st
     return list(dict.fromkeys(wanted)) if set(wanted) <= set(images) else None
 
 
-def _widths(table: Any, user: QTable, size: Any, spec: InputSpec) -> Widths:
-    """Width of each row's stamp: given, from the table, or the network's own in pixels."""
+def _widths(table: Any, user: QTable, size: Any, spec: InputSpec, *, on_sky: bool) -> Widths:
+    """Width of each row's stamp: given, from the table, or the network's own."""
     if size is not None:
         return given_widths(size, user)
     found = None if spec.width is None else read_widths(_with_catalog(table, user), spec.width)
     if found is not None:
         return found
     pixels = max(spec.shape)
+    if spec.pixel_scale is not None and on_sky:
+        return given_widths(pixels * spec.pixel_scale * u.arcsec, user)
     warnings.warn(
         f"the table does not say how large its sources are: every stamp is {pixels} pixels wide; "
         "give size=, for example an angle or the name of a column",

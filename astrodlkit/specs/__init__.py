@@ -3,6 +3,16 @@
 from ._calibration import Calibration
 from ._input import InputSpec
 from ._output import Head, OutputSpec
-from ._stretch import LuptonStretch, Picture
+from ._peak import PeakStretch
+from ._stretch import LuptonStretch, Picture, Stretch
 
-__all__ = ["Calibration", "Head", "InputSpec", "LuptonStretch", "OutputSpec", "Picture"]
+__all__ = [
+    "Calibration",
+    "Head",
+    "InputSpec",
+    "LuptonStretch",
+    "OutputSpec",
+    "PeakStretch",
+    "Picture",
+    "Stretch",
+]

@@ -12,9 +12,10 @@ import numpy as np
 
 from .._flags import Flag
 from ..exceptions import AstrodlkitWarning
+from ._peak import PeakStretch
 from ._record import Record
 from ._resize import resize
-from ._stretch import LuptonStretch, Picture, stretch_from_dict
+from ._stretch import LuptonStretch, Picture, Stretch, stretch_from_dict
 
 if TYPE_CHECKING:
     from ..cutouts import Cutouts
@@ -37,10 +38,13 @@ class InputSpec(Record):
         Pixels of a stamp, (ny, nx).
     mean, std : tuple of float
         Of each channel over the training set, after the stretch.
-    stretch : LuptonStretch or Picture
+    stretch : LuptonStretch, PeakStretch or Picture
         From linear values to channels between 0 and 1.
     width : float or None
         Width of a stamp in Petrosian radii that hold 90 % of the flux.
+    pixel_scale : float or None
+        Arcseconds in a pixel, for a network that sees every source at the
+        same scale.
     bright : float
         Mean over the channels that the brightest hundredth of the usable
         pixels of a stamp has in the training set; stamps without a flux unit
@@ -62,14 +66,23 @@ class InputSpec(Record):
     shape: tuple[int, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    stretch: LuptonStretch | Picture
+    stretch: Stretch
     width: float | None = None
+    pixel_scale: float | None = None
     bright: float = 0.5
     mirror: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.stretch, (LuptonStretch, Picture)):
-            raise TypeError(f"stretch must be a LuptonStretch or a Picture, got {self.stretch!r}")
+        if not isinstance(self.stretch, (LuptonStretch, PeakStretch, Picture)):
+            raise TypeError(
+                f"stretch must be a LuptonStretch, a PeakStretch or a Picture, got {self.stretch!r}"
+            )
+        for name in ("width", "pixel_scale"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise ValueError(f"{name} must be positive or None, got {value!r}")
+        if self.width is not None and self.pixel_scale is not None:
+            raise ValueError("width and pixel_scale exclude each other: one must be None")
         if len(self.bands) != 3 or len(self.mean) != 3 or len(self.std) != 3:
             raise ValueError("bands, mean and std must have three entries each")
         if len(self.shape) != 2 or min(self.shape) < 1:
@@ -121,7 +134,7 @@ class InputSpec(Record):
         cutouts: Cutouts,
         *,
         bands: Sequence[str] | Mapping[str, str] | str | None = None,
-        stretch: LuptonStretch | Picture | str = "auto",
+        stretch: Stretch | str = "auto",
     ) -> tuple[np.ndarray, np.ndarray]:
         """
         Bring cutouts into the form that the network takes.
@@ -137,10 +150,10 @@ class InputSpec(Record):
             own names where the cutouts have them, the order of three bands
             that are called red, green and blue (or R, G, B), and a single
             band for all three channels.
-        stretch : LuptonStretch, Picture or "auto"
-            How values become channels between 0 and 1. ``"auto"``: the
-            model's stretch for cutouts with a flux unit (surface brightness,
-            or flux per pixel where the pixel scale is known); nothing but a
+        stretch : LuptonStretch, PeakStretch, Picture or "auto"
+            How values become channels between 0 and 1. ``"auto"``: a model's
+            `PeakStretch` always; its `LuptonStretch` for cutouts with a flux
+            unit (surface brightness, or flux per pixel where the pixel scale is known); nothing but a
             division by 255 for bands called red, green and blue without a
             flux unit; otherwise the model's stretch on each stamp scaled to
             its own brightness, with a warning.
@@ -214,15 +227,21 @@ class InputSpec(Record):
         return [list(names).index(name) for name in wanted]
 
     def _rule(
-        self, cutouts: Cutouts, channels: list[int], stretch: LuptonStretch | Picture | str
-    ) -> LuptonStretch | Picture | None:
+        self,
+        cutouts: Cutouts,
+        channels: list[int],
+        stretch: Stretch | str,
+    ) -> Stretch | None:
         """The stretch to use; None for the model's on stamps scaled to their own brightness."""
-        if isinstance(stretch, (LuptonStretch, Picture)):
+        if isinstance(stretch, (LuptonStretch, PeakStretch, Picture)):
             return stretch
         if stretch != "auto":
             raise ValueError(
-                f"stretch must be 'auto', a LuptonStretch or a Picture, got {stretch!r}"
+                "stretch must be 'auto', a LuptonStretch, a PeakStretch or a Picture, "
+                f"got {stretch!r}"
             )
+        if isinstance(self.stretch, PeakStretch):
+            return self.stretch
         linear = nanomaggies(cutouts.unit) is not None
         if not linear and {cutouts.bands[c].lower() for c in channels} in _PICTURE_BANDS:
             return Picture(white=255.0)
@@ -243,11 +262,11 @@ class InputSpec(Record):
         values: np.ndarray,
         usable: np.ndarray,
         cutouts: Cutouts,
-        rule: LuptonStretch | Picture | None,
+        rule: Stretch | None,
         grey: bool,
     ) -> np.ndarray:
         """Channels between 0 and 1."""
-        if isinstance(rule, Picture):
+        if isinstance(rule, (PeakStretch, Picture)):
             return rule.apply(values)
         # That it is a LuptonStretch, _rule has seen.
         model: Any = self.stretch if rule is None else rule

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from astropy.visualization import make_lupton_rgb
 
+from ._peak import PeakStretch
 from ._record import Record
 
-__all__ = ["LuptonStretch", "Picture", "stretch_from_dict"]
+__all__ = ["LuptonStretch", "Picture", "Stretch", "stretch_from_dict"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +143,12 @@ class Picture(Record):
         return np.clip(values / self.white, 0, 1).astype(np.float32)
 
 
-def stretch_from_dict(record: Mapping[str, Any]) -> LuptonStretch | Picture:
-    """The stretch from its JSON form: a picture has a ``white``, a Lupton stretch has not."""
-    return (Picture if "white" in record else LuptonStretch).from_dict(record)
+Stretch: TypeAlias = LuptonStretch | PeakStretch | Picture
+
+
+def stretch_from_dict(record: Mapping[str, Any]) -> Stretch:
+    """The stretch from its JSON form, which is told by the parameter that only one kind has."""
+    for kind, name in ((Picture, "white"), (PeakStretch, "power")):
+        if name in record:
+            return kind.from_dict(record)
+    return LuptonStretch.from_dict(record)

@@ -1,0 +1,88 @@
+"""Turn a trained network into a card and a weight file, with figures measured on the way."""
+
+import argparse
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from sources import RadioSources
+from train import BACKBONE, HEADS, OUTPUT, SEED, input_spec
+from validate import as_cutouts, figures
+
+from astrodlkit.classify import CutoutClassifier
+from astrodlkit.engine import run_batches
+from astrodlkit.networks import HeadsNetwork
+from astrodlkit.pretrained import Licence, ModelCard, Training, save_model
+from astrodlkit.specs import InputSpec
+from astrodlkit.training import calibrate
+
+
+def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> ModelCard:
+    """The card without calibration, figures and weights."""
+    return ModelCard(
+        name="first-radio",
+        tag="v1",
+        title="FRI, FRII, compact and bent radio sources from FIRST images",
+        task="classify",
+        architecture="heads",
+        options={"backbone": BACKBONE, "heads": HEADS},
+        input=spec,
+        output=OUTPUT,
+        training=Training(
+            data="FIRST images at 1.4 GHz with the labels of Griese et al. 2023; backbone started "
+            "from galaxyzoo2",
+            n_train=n_train,
+            n_validation=n_validation,
+            split="that of the data set",
+            seed=seed,
+            recipe="recipes/first-radio",
+            date=datetime.now(UTC).date().isoformat(),
+        ),
+        licence=Licence(
+            weights="non-commercial scholarly use, as the data they were learned from; started "
+            "from EfficientNet-Lite0 weights, Apache-2.0",
+            data="FIRST and the labels of Griese et al. 2023: non-commercial scholarly use",
+        ),
+        citations=(
+            "FIRST: Becker et al. 1995, ApJ, 450, 559",
+            "Labels: Griese et al. 2023, Data in Brief, 47, 108974",
+            "EfficientNet: Tan & Le 2019, ICML, PMLR 97, 6105",
+        ),
+        intended_use="Radio sources of FIRST (5 arcsec beam, 1.8 arcsec pixels, 0.15 mJy/beam "
+        "noise) that are centred and less than some 2.5 arcmin long.",
+        not_for=(
+            "fractions of classes in a sample: probabilities are for equally frequent classes",
+            "telling sources from artefacts and empty sky: every stamp gets a class",
+            "surveys with another beam: what is compact depends on it",
+            "commercial use, which the licence of the data excludes",
+        ),
+    )
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder of the labelled sets")
+    parser.add_argument("network", type=Path, help="network.pt of the training")
+    parser.add_argument("folder", type=Path, help="folder for the card and the weights")
+    parser.add_argument("--side", type=int, default=96, help="pixels of a stamp in use")
+    parser.add_argument("--seed", type=int, default=SEED)
+    args = parser.parse_args()
+
+    sources = RadioSources.read(args.data)
+    held = sources[sources.split == 1]
+    network = HeadsNetwork(BACKBONE, HEADS)
+    network.load_state_dict(torch.load(args.network, weights_only=True))
+    card = make_card(input_spec(sources, args.side), len(sources) - len(held), len(held), args.seed)
+    classifier = CutoutClassifier(card, network, device="cpu")
+    images, _ = card.input.prepare(as_cutouts(held))
+    outputs = run_batches(network, images, batch_size=256, device=classifier.device)
+    classifier.card = replace(card, output=calibrate(OUTPUT, outputs, {"class": held.label}))
+    measured = [f for views in (8, 1) for f in figures(classifier, sources, views=views)]
+    card = replace(classifier.card, figures=tuple(measured))
+    print(save_model(args.folder, card, network, overwrite=True))
+
+
+if __name__ == "__main__":
+    main()
