@@ -153,9 +153,9 @@ class InputSpec(Record):
         stretch : LuptonStretch, PeakStretch, Picture or "auto"
             How values become channels between 0 and 1. ``"auto"``: a model's
             `PeakStretch` always; its `LuptonStretch` for cutouts with a flux
-            unit (surface brightness, or flux per pixel where the pixel scale is known); nothing but a
-            division by 255 for bands called red, green and blue without a
-            flux unit; otherwise the model's stretch on each stamp scaled to
+            unit (surface brightness, or flux per pixel where the pixel scale
+            is known); nothing but a division by 255 for bands called red,
+            green and blue without a flux unit; otherwise the model's stretch on each stamp scaled to
             its own brightness, with a warning.
 
         Returns
