@@ -5,6 +5,7 @@ from ._input import InputSpec
 from ._output import Head, OutputSpec
 from ._peak import PeakStretch
 from ._stretch import LuptonStretch, Picture, Stretch
+from ._units import nanomaggies
 
 __all__ = [
     "Calibration",
@@ -15,4 +16,5 @@ __all__ = [
     "PeakStretch",
     "Picture",
     "Stretch",
+    "nanomaggies",
 ]

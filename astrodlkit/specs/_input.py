@@ -16,12 +16,15 @@ from ._peak import PeakStretch
 from ._record import Record
 from ._resize import resize
 from ._stretch import LuptonStretch, Picture, Stretch, stretch_from_dict
+from ._units import nanomaggies
 
 if TYPE_CHECKING:
     from ..cutouts import Cutouts
 
 __all__ = ["InputSpec"]
 
+# Rows that are prepared together, so that they stay in the processor's cache.
+_ROWS = 16
 _PICTURE_BANDS = ({"r", "g", "b"}, {"red", "green", "blue"})
 
 
@@ -127,7 +130,9 @@ class InputSpec(Record):
         """
         mean = np.array(self.mean, dtype=np.float32)[:, None, None]
         std = np.array(self.std, dtype=np.float32)[:, None, None]
-        return (pictures - mean) / std
+        images = np.subtract(pictures, mean, dtype=np.float32)
+        images /= std
+        return images
 
     def prepare(
         self,
@@ -155,8 +160,8 @@ class InputSpec(Record):
             `PeakStretch` always; its `LuptonStretch` for cutouts with a flux
             unit (surface brightness, or flux per pixel where the pixel scale
             is known); nothing but a division by 255 for bands called red,
-            green and blue without a flux unit; otherwise the model's stretch on each stamp scaled to
-            its own brightness, with a warning.
+            green and blue without a flux unit; otherwise the model's stretch
+            on each stamp scaled to its own brightness, with a warning.
 
         Returns
         -------
@@ -173,26 +178,20 @@ class InputSpec(Record):
         """
         channels = self._channels(cutouts.bands, bands)
         rule = self._rule(cutouts, channels, stretch)
-        distinct = sorted(set(channels))
-        used = cutouts.data[:, distinct]
-        usable = np.isfinite(used)
+        grey = len(set(channels)) == 1
         flags = np.array(cutouts.flags, dtype=np.int32)
-        flags[~usable.all(axis=(1, 2, 3))] |= Flag.NON_FINITE
-        if cutouts.mask is not None:
-            masked = cutouts.mask[:, distinct]
-            flags[masked.any(axis=(1, 2, 3))] |= Flag.MASKED_PIXELS
-            usable &= ~masked
-        # Sky is zero: that is what an unusable pixel is replaced by.
-        used = np.where(usable, used, 0).astype(np.float64, copy=False)
-        low = np.where(usable, used, np.inf).min(axis=(1, 2, 3), initial=np.inf)
-        high = np.where(usable, used, -np.inf).max(axis=(1, 2, 3), initial=-np.inf)
-        flags[low > high] |= Flag.ALL_MASKED
-        flags[low == high] |= Flag.BLANK
-        order = [distinct.index(c) for c in channels]
-        pictures = self._stretched(
-            used[:, order], usable[:, order], cutouts, rule, grey=len(distinct) == 1
-        )
-        return self.standardise(resize(pictures, self.shape)), flags
+        n = len(flags)
+        factors: np.ndarray | None = None
+        if isinstance(rule, LuptonStretch):
+            factors = np.broadcast_to(self._to_surface_brightness(cutouts), (n, 1, 1, 1))
+        images = np.empty((n, 3, *self.shape), dtype=np.float32)
+        for start in range(0, n, _ROWS):
+            rows = slice(start, start + _ROWS)
+            values, usable = _read(cutouts, rows, channels, flags[rows])
+            factor = None if factors is None else factors[rows]
+            pictures = self._stretched(values, usable, factor, rule, grey=grey)
+            images[rows] = self.standardise(resize(pictures, self.shape))
+        return images, flags
 
     def _channels(
         self, names: Sequence[str], bands: Sequence[str] | Mapping[str, str] | str | None
@@ -260,8 +259,8 @@ class InputSpec(Record):
     def _stretched(
         self,
         values: np.ndarray,
-        usable: np.ndarray,
-        cutouts: Cutouts,
+        usable: np.ndarray | None,
+        factor: np.ndarray | None,
         rule: Stretch | None,
         grey: bool,
     ) -> np.ndarray:
@@ -272,18 +271,26 @@ class InputSpec(Record):
         model: Any = self.stretch if rule is None else rule
         # Colours that are not known must not be invented.
         stretch = replace(model, scales=(1.0, 1.0, 1.0)) if grey or rule is None else model
-        if rule is None:
-            return stretch.apply(values * self._to_bright(values, usable, stretch))
-        return stretch.apply(values * self._to_surface_brightness(cutouts))
+        if factor is None:
+            factor = self._to_bright(values, usable, stretch)
+        # Not infinite: black stays black.
+        factor = np.minimum(factor, np.finfo(values.dtype).max).astype(values.dtype)
+        with np.errstate(over="ignore"):
+            values *= factor
+        return stretch.apply(values)
 
     def _to_bright(
-        self, values: np.ndarray, usable: np.ndarray, stretch: LuptonStretch
+        self, values: np.ndarray, usable: np.ndarray | None, stretch: LuptonStretch
     ) -> np.ndarray:
         """Factor that brings each stamp to the training set's brightness, shape (n, 1, 1, 1)."""
-        usable = usable.all(axis=1).reshape(len(values), -1)
-        intensity = np.where(usable, values.mean(axis=1).reshape(len(values), -1), np.inf)
+        intensity = values.mean(axis=1, dtype=np.float64).reshape(len(values), -1)
+        n_usable = np.full(len(values), intensity.shape[1])
+        if usable is not None:
+            usable = usable.all(axis=1).reshape(intensity.shape)
+            intensity[~usable] = np.inf
+            n_usable = usable.sum(axis=1)
         intensity.sort(axis=1)
-        rank = np.maximum((0.99 * usable.sum(axis=1)).astype(int) - 1, 0)
+        rank = np.maximum((0.99 * n_usable).astype(int) - 1, 0)
         level = np.take_along_axis(intensity, rank[:, None], axis=1)[:, 0]
         level = np.where(np.isfinite(level) & (level > 0), level, 1.0)
         return (stretch.inverse(self.bright) / level)[:, None, None, None]
@@ -306,39 +313,32 @@ class InputSpec(Record):
         return (factor / scale**2)[:, None, None, None]
 
 
-def nanomaggies(unit: u.UnitBase | None) -> tuple[float, bool] | None:
+def _read(
+    cutouts: Cutouts, rows: slice, channels: list[int], flags: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
     """
-    Factor from a unit to nanomaggies on the AB system.
+    A copy of some rows' values, and which are usable (None: all of them).
 
-    Parameters
-    ----------
-    unit : `~astropy.units.UnitBase` or None
-        Unit of an image's pixels.
-
-    Returns
-    -------
-    factor, per_area : float, bool
-        The factor to nmgy, or to nmgy per square arcsecond for a surface
-        brightness; None for units without a flux in them.
-
-    Raises
-    ------
-    ValueError
-        For a flux per wavelength, which needs the band's wavelength first.
+    Sky is zero: that is what an unusable pixel is replaced by. What is wrong with
+    a row is added to ``flags``.
     """
-    if unit is None:
-        return None
-    per_pixel = unit * u.pix if u.pix in getattr(unit, "bases", ()) else unit
-    for candidate, per_area in ((per_pixel, False), (unit * u.arcsec**2, True)):
-        try:
-            factor = candidate.to(u.nmgy, equivalencies=u.zero_point_flux(3631 * u.Jy))
-        except u.UnitConversionError:
-            continue
-        return float(factor), per_area
-    for candidate in (per_pixel, unit * u.arcsec**2):
-        if candidate.physical_type == "spectral flux density wav":
-            raise ValueError(
-                f"data in {unit} are a flux per wavelength; convert them to a flux per frequency "
-                "(for example with astropy.units.spectral_density) first"
-            )
-    return None
+    values = cutouts.data[rows][:, channels]
+    mask = None if cutouts.mask is None else cutouts.mask[rows][:, channels]
+    flat = values.reshape(len(values), -1)
+    # The extremes say all in one pass: a NaN goes through to them.
+    with np.errstate(invalid="ignore"):
+        low, high = flat.min(axis=1), flat.max(axis=1)
+    finite = np.isfinite(low) & np.isfinite(high)
+    flags[~finite] |= Flag.NON_FINITE
+    usable = None
+    if not finite.all() or (mask is not None and mask.any()):
+        usable = np.isfinite(values)
+        if mask is not None:
+            flags[mask.any(axis=(1, 2, 3))] |= Flag.MASKED_PIXELS
+            usable &= ~mask
+        low = values.min(axis=(1, 2, 3), initial=np.inf, where=usable)
+        high = values.max(axis=(1, 2, 3), initial=-np.inf, where=usable)
+        values[~usable] = 0
+    flags[low > high] |= Flag.ALL_MASKED
+    flags[low == high] |= Flag.BLANK
+    return values, usable

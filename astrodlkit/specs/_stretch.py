@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from astropy.visualization import make_lupton_rgb
 
 from ._peak import PeakStretch
 from ._record import Record
 
 __all__ = ["LuptonStretch", "Picture", "Stretch", "stretch_from_dict"]
+
+# Beyond this all is white; the sum of three is still a float32.
+_LARGEST = np.float32(1e30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,19 +71,34 @@ class LuptonStretch(Record):
         pictures : `~numpy.ndarray` of float32, shape (n, 3, ny, nx)
             Between 0 and 1, in steps of 1/255 as in an 8-bit picture.
         """
-        n, _, ny, nx = values.shape
-        if n * ny * nx == 0:
-            return np.zeros(values.shape, dtype=np.float32)
-        # The mapping is pixel by pixel: all the stamps go as one tall image.
-        red, green, blue = (
-            np.ascontiguousarray(values[:, c]).reshape(n * ny, nx) * self.scales[c]
-            for c in range(3)
-        )
-        with np.errstate(invalid="ignore"):  # astropy divides black by black, then replaces it
-            rgb = make_lupton_rgb(
-                red, green, blue, minimum=self.minimum, stretch=self.stretch, Q=self.Q
-            )
-        return np.moveaxis(rgb.reshape(n, ny, nx, 3), 3, 1).astype(np.float32) / np.float32(255)
+        # In the units in which Lupton's function is asinh; float32, in place and in few passes,
+        # as this is done to every pixel of a catalogue.
+        soften = self.Q / self.stretch
+        dtype = np.result_type(values, np.float32)
+        scales = (np.array(self.scales) * soften).astype(dtype)[:, None, None]
+        with np.errstate(over="ignore"):
+            scaled = values * scales
+            if self.minimum:
+                scaled -= dtype.type(self.minimum * soften)
+            pictures = scaled.astype(np.float32, copy=False)
+        np.clip(pictures, -_LARGEST, _LARGEST, out=pictures)
+        intensity = pictures[:, 0] + pictures[:, 1]
+        intensity += pictures[:, 2]
+        intensity *= np.float32(1 / 3)
+        # No light gives black: 0 divided by a tiny number.
+        np.maximum(intensity, 0, out=intensity)
+        gain = np.arcsinh(intensity)
+        gain /= np.maximum(intensity, np.finfo(np.float32).tiny)
+        gain *= np.float32(self._slope)
+        pictures *= gain[:, None]
+        np.maximum(pictures, 0, out=pictures)
+        # The hue of what is too bright is kept.
+        peak = np.maximum(np.maximum(pictures[:, 0], pictures[:, 1]), pictures[:, 2])
+        pictures /= np.maximum(peak, 1)[:, None]
+        pictures *= np.float32(255)
+        np.floor(pictures, out=pictures)
+        pictures /= np.float32(255)
+        return pictures
 
     def inverse(self, level: float) -> float:
         """
@@ -97,9 +114,12 @@ class LuptonStretch(Record):
         value : float
             Without the factors of ``scales``.
         """
-        # Lupton et al.'s constants, as astropy has them: slope 0.1 at the origin.
-        slope = 0.1 / np.arcsinh(0.1 * self.Q)
-        return self.minimum + self.stretch / self.Q * float(np.sinh(level / slope))
+        return self.minimum + self.stretch / self.Q * float(np.sinh(level / self._slope))
+
+    @property
+    def _slope(self) -> float:
+        """Lupton et al.'s constant, as astropy has it: a tenth of ``stretch`` becomes a tenth."""
+        return float(0.1 / np.arcsinh(0.1 * self.Q))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +160,9 @@ class Picture(Record):
         pictures : `~numpy.ndarray` of float32, shape (n, 3, ny, nx)
             Between 0 and 1.
         """
-        return np.clip(values / self.white, 0, 1).astype(np.float32)
+        pictures = np.clip(values, 0, self.white).astype(np.float32, copy=False)
+        pictures /= np.float32(self.white)
+        return pictures
 
 
 Stretch: TypeAlias = LuptonStretch | PeakStretch | Picture

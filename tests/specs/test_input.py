@@ -13,8 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from astrodlkit import Cutouts, Flag
 from astrodlkit.exceptions import AstrodlkitWarning
-from astrodlkit.specs import InputSpec, LuptonStretch, Picture
-from astrodlkit.specs._input import nanomaggies
+from astrodlkit.specs import InputSpec, LuptonStretch, Picture, nanomaggies
 
 SPEC = InputSpec(
     bands=("i", "r", "g"),
