@@ -1,37 +1,23 @@
 """The object behind `classify_cutouts`: a card, a network, and what they do to a table."""
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from astropy.table import QTable
 
-from .. import __version__
-from .._flags import Flag
 from .._typing import PathLike, Progress
-from ..engine import (
-    check_batch_size,
-    prefetch,
-    progress_bar,
-    resolve_device,
-    resolve_precision,
-    run_batches,
-)
+from ..engine import resolve_device, run_batches
 from ..pretrained import ModelCard, save_model
-from ..specs import LuptonStretch, Picture
+from ..specs import LuptonStretch, OutputSpec, Picture
+from ._predictor import Predictor
 from ._probe import probe_images
-from ._results import check_clash, join
-from ._rows import NO_PIXELS, Rows, read_rows
 from ._stamps import Bands
-from ._views import VIEWS, averaged
 
 __all__ = ["CutoutClassifier"]
 
 
-class CutoutClassifier:
+class CutoutClassifier(Predictor):
     """
     A network that classifies stamps of single sources.
 
@@ -85,125 +71,15 @@ class CutoutClassifier:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.card.full_name} on {self.device}>"
 
-    def predict(
-        self,
-        table: Any,
-        data: Any = None,
-        *,
-        bands: Bands = None,
-        size: Any = None,
-        stretch: LuptonStretch | Picture | str = "auto",
-        views: int = 1,
-        batch_size: int = 256,
-        precision: str = "auto",
-        progress: Progress = None,
-    ) -> QTable:
-        """
-        Classify every row of a table.
+    @property
+    def members(self) -> tuple["CutoutClassifier", ...]:
+        """The classifier itself: the only network that it asks."""
+        return (self,)
 
-        Parameters
-        ----------
-        table, data, bands, size, stretch, views, batch_size, progress
-            As in `classify_cutouts`.
-        precision : {"auto", "float32", "bfloat16"}
-            ``"auto"``: bfloat16 where the processor computes in it and no
-            number of the network's differs by 0.002 or more from float32 on
-            64 model galaxies; else float32.
-
-        Returns
-        -------
-        result : `~astropy.table.QTable`
-            As from `classify_cutouts`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As in `classify_cutouts`.
-        """
-        rows, provenance = self._begin(
-            table,
-            data,
-            bands=bands,
-            size=size,
-            stretch=stretch,
-            views=views,
-            batch_size=batch_size,
-            precision=precision,
-        )
-        chunks = list(self._run(rows, self.module, stretch, provenance, progress))
-        outputs = {
-            name: np.concatenate([chunk[1][name] for chunk in chunks]) for name in chunks[0][1]
-        }
-        flags = np.concatenate([chunk[2] for chunk in chunks])
-        return join(rows.table, outputs, flags, self.card.output, provenance)
-
-    def stream(
-        self,
-        table: Any,
-        data: Any = None,
-        *,
-        bands: Bands = None,
-        size: Any = None,
-        stretch: LuptonStretch | Picture | str = "auto",
-        views: int = 1,
-        batch_size: int = 256,
-        precision: str = "auto",
-        progress: Progress = None,
-    ) -> Iterator[QTable]:
-        """
-        Classify a table, or a sequence of tables, piece by piece.
-
-        Memory does not grow with the number of rows: three batches at most
-        are held at a time.
-
-        Parameters
-        ----------
-        table, data, bands, size, stretch, views, batch_size, precision, progress
-            As in `predict`; ``table`` may also be an iterator over tables or
-            `~astrodlkit.Cutouts`, for example from
-            `~astrodlkit.cutouts.iter_cutouts`.
-
-        Yields
-        ------
-        result : `~astropy.table.QTable`
-            The results of ``batch_size`` consecutive rows; together they are
-            those of `predict`. A table without rows gives one without rows.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As in `predict`, before the first row is computed.
-        """
-        if isinstance(table, Iterator):
-            return (
-                result
-                for part in table
-                for result in self.stream(
-                    part,
-                    data,
-                    bands=bands,
-                    size=size,
-                    stretch=stretch,
-                    views=views,
-                    batch_size=batch_size,
-                    precision=precision,
-                    progress=progress,
-                )
-            )
-        rows, provenance = self._begin(
-            table,
-            data,
-            bands=bands,
-            size=size,
-            stretch=stretch,
-            views=views,
-            batch_size=batch_size,
-            precision=precision,
-        )
-        return (
-            join(rows.table[part], outputs, flags, self.card.output, provenance)
-            for part, outputs, flags in self._run(rows, self.module, stretch, provenance, progress)
-        )
+    @property
+    def output(self) -> OutputSpec:
+        """What the network's numbers mean."""
+        return self.card.output
 
     def embed(
         self,
@@ -236,7 +112,7 @@ class CutoutClassifier:
         TypeError, ValueError
             As in `predict`.
         """
-        rows, provenance = self._begin(
+        groups, _ = self._begin(
             table,
             data,
             bands=bands,
@@ -245,8 +121,9 @@ class CutoutClassifier:
             views=views,
             batch_size=batch_size,
             precision=precision,
+            forward=lambda images: {"features": self.module.features(images)},
         )
-        chunks = self._run(rows, self._features, stretch, provenance, progress)
+        chunks = self._run(groups, stretch, progress)
         return np.concatenate([outputs["features"] for _, outputs, _ in chunks])
 
     def save(self, folder: PathLike, *, overwrite: bool = False) -> ModelCard:
@@ -272,11 +149,8 @@ class CutoutClassifier:
         """
         return save_model(folder, self.card, self.module, overwrite=overwrite)
 
-    def _features(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"features": self.module.features(images)}
-
     @cached_property
-    def _bfloat16_difference(self) -> float:
+    def bfloat16_difference(self) -> float:
         """Largest difference between the numbers in bfloat16 and in float32 on model galaxies."""
         images = probe_images(self.card.input)
         full, short = (
@@ -284,68 +158,3 @@ class CutoutClassifier:
             for precision in ("float32", "bfloat16")
         )
         return max(float(np.abs(full[name] - short[name]).max()) for name in full)
-
-    def _begin(
-        self,
-        table: Any,
-        data: Any,
-        *,
-        bands: Bands,
-        size: Any,
-        stretch: LuptonStretch | Picture | str,
-        views: int,
-        batch_size: int,
-        precision: str,
-    ) -> tuple[Rows, dict[str, Any]]:
-        """Check what can be checked before the first stamp is made."""
-        if views not in VIEWS:
-            raise ValueError(f"views must be one of {VIEWS}, got {views!r}")
-        check_batch_size(batch_size)
-        self.module.eval()
-        precision = resolve_precision(
-            precision, self.device, difference=lambda: self._bfloat16_difference
-        )
-        rows = read_rows(
-            table, data, spec=self.card.input, bands=bands, size=size, step=int(batch_size)
-        )
-        check_clash(rows.table, self.card.output)
-        weights = self.card.weights
-        return rows, {
-            "model": self.card.full_name,
-            "sha256": "" if weights is None else weights.sha256,
-            "version": __version__,
-            "date": datetime.now(UTC).date().isoformat(),
-            "bands": str(bands),
-            "stretch": str(stretch),
-            "size": rows.size_rule,
-            "views": int(views),
-            "precision": precision,
-        }
-
-    def _run(
-        self,
-        rows: Rows,
-        forward: Callable[[torch.Tensor], Mapping[str, torch.Tensor]],
-        stretch: LuptonStretch | Picture | str,
-        provenance: Mapping[str, Any],
-        progress: Progress,
-    ) -> Iterator[tuple[slice, dict[str, np.ndarray], np.ndarray]]:
-        """The network's numbers for consecutive rows; the next are prepared meanwhile."""
-        forward = averaged(forward, provenance["views"])
-        prepared = prefetch(rows.prepared(self.card.input, stretch))
-        with progress_bar(rows.n, progress, description=self.card.name) as advance:
-            for part, images, flags in prepared:
-                seen = (flags & NO_PIXELS) == 0
-                answers = run_batches(
-                    forward,
-                    images[seen],
-                    batch_size=rows.step,
-                    device=self.device,
-                    precision=provenance["precision"],
-                )
-                outputs = {}
-                for name, values in answers.items():
-                    outputs[name] = np.full((len(flags), *values.shape[1:]), np.nan, np.float32)
-                    outputs[name][seen] = values
-                yield part, outputs, np.where(seen, flags, flags | Flag.NO_RESULT).astype(np.int32)
-                advance(len(flags))

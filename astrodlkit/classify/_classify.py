@@ -1,5 +1,6 @@
 """The verb: a table goes in, the same table with morphologies comes out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from astropy.table import QTable
@@ -9,6 +10,7 @@ from ..engine import resolve_device
 from ..pretrained import load_model
 from ..specs import LuptonStretch, Picture
 from ._classifier import CutoutClassifier
+from ._ensemble import ClassifierEnsemble
 from ._stamps import Bands
 
 __all__ = ["classify_cutouts"]
@@ -18,11 +20,12 @@ def classify_cutouts(
     table: Any,
     data: Any = None,
     *,
-    model: PathLike | CutoutClassifier = "galaxyzoo2",
+    model: PathLike | CutoutClassifier | Sequence[PathLike | CutoutClassifier] = "galaxyzoo2",
     bands: Bands = None,
     size: Any = None,
     stretch: LuptonStretch | Picture | str = "auto",
     views: int = 1,
+    interval: float | None = None,
     batch_size: int = 256,
     device: str = "auto",
     progress: Progress = None,
@@ -46,8 +49,9 @@ def classify_cutouts(
         What `~astrodlkit.extract_cutouts` takes: NDData, CCDData,
         ``(array, wcs)``, an HDU, a FITS path, an array, or a dict or list of
         these, one for each band.
-    model : str, path or `CutoutClassifier`
-        A name of `~astrodlkit.list_models`, a path, or a loaded model.
+    model : str, path or `CutoutClassifier`; or a list of these
+        A name of `~astrodlkit.list_models`, a path, or a loaded model. Of
+        several with the same output the answers are averaged.
     bands : sequence of str, dict or str, optional
         Names of the data's bands that serve as the red, the green and the
         blue channel, for example ``("i", "r", "g")``; or a dict from the
@@ -70,6 +74,9 @@ def classify_cutouts(
     views : {1, 2, 4, 8}
         Number of orientations over which the answers are averaged: the image;
         and turned by 180 degrees; and by 90 and 270; and the four mirrored.
+    interval : {0.68, 0.95}, optional
+        Part of the truths that an interval covers, whose ends are in two
+        further columns for each number; of models with a calibration.
     batch_size : int
         Rows that are prepared and held at a time.
     device : str
@@ -85,7 +92,16 @@ def classify_cutouts(
         A copy of the user's columns in their order, then the model's (for
         ``galaxyzoo2`` the 37 vote fractions by their Galaxy Zoo 2 names,
         ``class`` and ``class_probability``), then ``flags`` (see
-        `~astrodlkit.decode_flags`). ``meta["astrodlkit"]`` says where they
+        `~astrodlkit.decode_flags`). Beside a number stand, by its name and
+        these endings, as float32:
+
+        * ``_error``: half the width of its 68 % interval; for the probability
+          of a class its statistical error. Of models with a calibration.
+        * ``_low`` and ``_high``: the ends of the ``interval``.
+        * ``_spread``: standard deviation over the views and models, where
+          there are several (of a class's probability, before calibration).
+
+        ``meta["astrodlkit"]`` says where they
         come from. A row without usable pixels has NaN, an empty class and the
         flag ``no_result``. Columns of an earlier result are replaced, and a
         column ``flags`` of photutils' becomes ``photutils_flags``.
@@ -112,6 +128,7 @@ def classify_cutouts(
     See Also
     --------
     CutoutClassifier : Keeps the model, and streams tables of any length.
+    ClassifierEnsemble : The same for several models.
 
     Notes
     -----
@@ -139,20 +156,28 @@ def classify_cutouts(
     >>> print(result["class"][0], result["flags"][0])
     completely_round 32
     """
-    if not isinstance(model, CutoutClassifier):
-        model = load_model(model, device=device)
-    elif device != "auto" and resolve_device(device) != model.device:
-        raise ValueError(
-            f"device is {device!r} but the model is on {str(model.device)!r}: leave device out, "
-            "or load the model there"
-        )
-    return model.predict(
+    several = isinstance(model, Sequence) and not isinstance(model, str)
+    loaded = [_loaded(each, device) for each in (model if several else [model])]
+    predictor = ClassifierEnsemble(loaded) if several else loaded[0]
+    return predictor.predict(
         table,
         data,
         bands=bands,
         size=size,
         stretch=stretch,
         views=views,
+        interval=interval,
         batch_size=batch_size,
         progress=progress,
     )
+
+
+def _loaded(model: PathLike | CutoutClassifier, device: str) -> CutoutClassifier:
+    if not isinstance(model, CutoutClassifier):
+        return load_model(model, device=device)
+    if device != "auto" and resolve_device(device) != model.device:
+        raise ValueError(
+            f"device is {device!r} but the model is on {str(model.device)!r}: leave device out, "
+            "or load the model there"
+        )
+    return model

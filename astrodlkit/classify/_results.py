@@ -1,12 +1,13 @@
 """The user's table with a network's answers beside its columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from astropy.table import Column, QTable
 
 from ..specs import OutputSpec
+from ..specs._calibration import LEVELS
 from ._stamps import CUTOUTS_META
 
 __all__ = ["PROVENANCE", "check_clash", "join"]
@@ -15,7 +16,7 @@ PROVENANCE = "astrodlkit"
 """Key of the table's meta under which a result says where it comes from."""
 
 
-def check_clash(rows: QTable, output: OutputSpec) -> None:
+def check_clash(rows: QTable, columns: Sequence[str]) -> None:
     """
     Refuse a table whose columns have the names of the result's.
 
@@ -23,19 +24,19 @@ def check_clash(rows: QTable, output: OutputSpec) -> None:
     ----------
     rows : `~astropy.table.QTable`
         The user's table. What an earlier run left in it will be replaced.
-    output : OutputSpec
-        What the network gives.
+    columns : sequence of str
+        Names of the result's columns, but for the flags.
 
     Raises
     ------
     ValueError
         If a column of the user's would be lost.
     """
-    ours = (*output.columns, "flags")
+    ours = (*columns, "flags")
     if PROVENANCE in rows.meta:
         ours = ()
     elif CUTOUTS_META in rows.meta:
-        ours = output.columns  # the flags are those of the cutouts and go on
+        ours = tuple(columns)  # the flags are those of the cutouts and go on
     clash = [name for name in ours if name in rows.colnames]
     if clash:
         raise ValueError(
@@ -50,6 +51,8 @@ def join(
     flags: np.ndarray,
     output: OutputSpec,
     provenance: Mapping[str, Any],
+    *,
+    interval: float | None = None,
 ) -> QTable:
     """
     Put a network's answers beside the user's columns.
@@ -66,6 +69,8 @@ def join(
         What the numbers mean.
     provenance : dict
         Goes into the result's meta.
+    interval : {0.68, 0.95}, optional
+        As of `OutputSpec.tabulate`.
 
     Returns
     -------
@@ -73,9 +78,14 @@ def join(
         A copy of ``rows`` with the columns added.
     """
     result = rows.copy()
-    answers = output.tabulate(outputs)
+    answers = output.tabulate(outputs, interval=interval)
     answers["flags"] = Column(flags, description="why a row is suspect: see decode_flags")
-    result.remove_columns([name for name in answers.colnames if name in result.colnames])
+    replaced = set(answers.colnames)
+    if PROVENANCE in rows.meta:
+        # Spreads and intervals of an earlier run do not belong to these numbers.
+        for head in output.heads:
+            replaced.update(head.column_names(spread=True, interval=LEVELS[0]))
+    result.remove_columns([name for name in result.colnames if name in replaced])
     result.add_columns(list(answers.itercols()), names=answers.colnames)
     result.meta[PROVENANCE] = dict(provenance)
     return result

@@ -13,9 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import astrodlkit
 from astrodlkit import CutoutClassifier, Cutouts, classify_cutouts, load_model
-from astrodlkit.classify import _classifier
 from astrodlkit.cutouts import iter_cutouts
-from astrodlkit.engine import resolve_precision
 from astrodlkit.networks import build
 from astrodlkit.specs import Picture
 
@@ -222,16 +220,15 @@ def test_bfloat16_is_taken_only_where_it_is_near(classifier, table, monkeypatch)
     assert 0 < np.abs(full[VOTE] - short[VOTE]).max() < 0.05
     for difference, expected in [(0.0, "bfloat16"), (0.1, "float32")]:
         fresh = CutoutClassifier(classifier.card, classifier.module, device="cpu")
-        fresh.__dict__["_bfloat16_difference"] = difference
+        fresh.__dict__["bfloat16_difference"] = difference
         monkeypatch.setattr("astrodlkit.engine._device._has_bfloat16", lambda device: True)
         assert fresh.predict(table).meta["astrodlkit"]["precision"] == expected
 
 
-def test_the_difference_is_measured_on_the_same_galaxies_in_every_run(classifier, monkeypatch):
+def test_the_difference_is_measured_on_the_same_galaxies_in_every_run(classifier):
     again = CutoutClassifier(classifier.card, classifier.module, device="cpu")
-    assert again._bfloat16_difference == pytest.approx(classifier._bfloat16_difference, abs=1e-6)
-    assert 0 < classifier._bfloat16_difference < 0.1
-    assert _classifier.resolve_precision is resolve_precision
+    assert again.bfloat16_difference == pytest.approx(classifier.bfloat16_difference, abs=1e-6)
+    assert 0 < classifier.bfloat16_difference < 0.1
 
 
 def test_a_network_left_in_training_mode_is_put_back(classifier, table):

@@ -152,10 +152,12 @@ def test_photutils_flags_stay_beside_ours(classifier, table):
 
 
 def test_an_earlier_result_is_replaced(classifier, table):
-    first = classifier.predict(table)
-    second = classifier.predict(first, views=2)
-    assert second.colnames == first.colnames
-    assert second.meta["astrodlkit"]["views"] == 2
+    plain = classifier.predict(table)
+    first = classifier.predict(table, views=2)
+    assert set(first.colnames) > set(plain.colnames)
+    second = classifier.predict(first)
+    assert second.colnames == plain.colnames
+    assert second.meta["astrodlkit"]["views"] == 1
 
 
 def test_cutouts_give_their_positions_and_meta(classifier, pictures, columns):
