@@ -44,9 +44,7 @@ def main() -> None:
         file["label"], file["split"] = label, np.arange(N) // 4 % 2
     small = ["--side", 48, "--batch-size", 8, "--steps", 6]
     for stop in (3, 6):
-        run(
-            "train.py", data, work, "--side", 48, "--batch-size", 8, "--steps", 6, "--stop-at", stop
-        )
+        run("train.py", data, work, *small, "--stop-at", stop)
     run("export.py", data, work / "network.pt", model, "--side", 64)
     run("validate.py", data, "--model", model)
     card = describe_model(model)
