@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from .._optional import import_optional
 from ._augment import Augmentation
 from ._batches import make_batches
+from ._calibrate import calibrate
 from ._fit import fit
 from ._losses import head_loss
 from ._precision import depthwise_in_fp32
@@ -12,7 +13,15 @@ from ._precision import depthwise_in_fp32
 if TYPE_CHECKING:
     from ._task import LabelsTask
 
-__all__ = ["Augmentation", "LabelsTask", "depthwise_in_fp32", "fit", "head_loss", "make_batches"]
+__all__ = [
+    "Augmentation",
+    "LabelsTask",
+    "calibrate",
+    "depthwise_in_fp32",
+    "fit",
+    "head_loss",
+    "make_batches",
+]
 
 
 def __getattr__(name: str) -> object:

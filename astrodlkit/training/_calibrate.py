@@ -1,12 +1,13 @@
 """How far a network can be trusted, measured on a validation set."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 
+from ..metrics import reliability_curve
 from ..specs import Calibration, Head, OutputSpec
 from ..specs._calibration import LEVELS
 
@@ -110,14 +111,14 @@ def _classes(_: Head, values: NDArray, truth: NDArray) -> Calibration | None:
     found = minimize_scalar(loss, bounds=(-2, 3), method="bounded")
     calibration = Calibration(n=n, temperature=round(float(np.exp(found.x)), 3))
     softened = calibration.soften(values)
-    probability = softened.max(axis=1)
-    # Each bin of probability is an experiment in which r of m were right; Beta(r + 1, m - r + 1).
-    right = (softened.argmax(axis=1) == truth)[np.argsort(probability)]
-    bins = max(1, min(10, n // 50))
-    r, m = (np.array([f(part) for part in np.array_split(right, bins)]) for f in (np.sum, np.size))
+    probability, right = softened.max(axis=1), softened.argmax(axis=1) == truth
+    parts = np.linspace(0, 1, max(1, min(10, n // 50)) + 1)[1:-1]
+    edges = np.unique([0, *np.quantile(probability, parts), 1])
+    curve = reliability_curve(probability.clip(0, 1), right, bins=edges)
+    # Each bin is an experiment: m rows, r right. The accuracy then follows Beta(r + 1, m - r + 1).
+    m, r = curve.n, curve.n * curve.accuracy
     error = np.sqrt((r + 1) * (m - r + 1) / (m + 3)) / (m + 2)
-    middle = np.array([part.mean() for part in np.array_split(np.sort(probability), bins)])
-    knots, first = np.unique(middle.round(4), return_index=True)
+    knots, first = np.unique(curve.probability.round(4), return_index=True)
     return replace(calibration, knots=_short(knots), widths=(_short(error[first]),))
 
 
@@ -181,9 +182,9 @@ def _quantile(values: NDArray, weights: NDArray, level: float) -> float:
     return values[order][np.searchsorted(total, level * total[-1])]
 
 
-def _rows(values: ArrayLike) -> tuple[tuple[float, ...], ...]:
+def _rows(values: Iterable[Iterable[float]]) -> tuple[tuple[float, ...], ...]:
     return tuple(map(_short, values))
 
 
-def _short(values: ArrayLike) -> tuple[float, ...]:
+def _short(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(round(float(value), 4) for value in values)

@@ -1,0 +1,137 @@
+"""Calibration: checks, arithmetic, and the columns that follow from it."""
+
+import json
+from dataclasses import replace
+
+import astropy.units as u
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from astrodlkit.specs import Calibration, Head, OutputSpec
+
+CLASSES = Calibration(n=100, temperature=2.0, knots=(0.5, 1.0), widths=((0.1, 0.02),))
+VOTES = Calibration(
+    n=90, knots=(0, 1), widths=((0.1, 0.3), (0.2, 0.6)), factors=((1.0, 0.5), (1.0, 2.0))
+)
+NUMBERS = Calibration(n=80, factors=((0.9,), (2.1,)))
+HEADS = {
+    "votes": Head(name="votes", kind="fractions", labels=("bar", "ring"), calibration=VOTES),
+    "kind": Head(name="kind", kind="classes", labels=("star", "galaxy"), calibration=CLASSES),
+    "size": Head(
+        name="size", kind="numbers", labels=("radius",), units=("arcsec",), calibration=NUMBERS
+    ),
+}
+OUTPUT = OutputSpec(heads=tuple(HEADS.values()))
+OUTPUTS = {
+    "votes": np.array([[0.0, 0.5], [np.nan, np.nan]]),
+    "kind": np.array([[0.9, 0.1], [np.nan, np.nan]]),
+    "size": np.array([[[3.0, 0.5]], [[np.nan, np.nan]]]),
+}
+
+
+def test_table():
+    table = OUTPUT.tabulate(OUTPUTS, interval=0.95)
+    assert table.colnames == [
+        *("bar", "ring", "bar_error", "ring_error"),
+        *("bar_low", "ring_low", "bar_high", "ring_high"),
+        *("class", "class_probability", "class_probability_error"),
+        *("radius", "radius_error", "radius_low", "radius_high"),
+    ]
+    row = table[0]
+    assert row["ring_error"] == pytest.approx(0.1)
+    assert (row["ring_low"], row["ring_high"]) == (0, 1)
+    assert (row["bar_low"], row["bar_high"]) == (0, pytest.approx(0.2))
+    assert row["class_probability"] == pytest.approx(0.75)
+    assert row["class_probability_error"] == pytest.approx(0.06)
+    assert_allclose(row["radius_error"].to_value("mas"), 450)
+    assert_allclose(u.Quantity([row["radius_low"], row["radius_high"]]).value, [1.95, 4.05])
+    for name in table.colnames:
+        assert table[name].info.description or name in {"bar", "ring", "radius"}
+        if name != "class":
+            assert table[name].dtype == np.float32
+            assert np.isnan(table[name][1])
+
+
+def test_numbers_without_a_unit_are_plain_columns():
+    head = Head(name="size", kind="numbers", labels=("a", "b"), units=("", "kpc"))
+    table = head.tabulate(np.ones((1, 2, 2)))
+    assert list(table) == ["a", "b"]
+    assert not isinstance(table["a"], u.Quantity)
+    assert table["b"].unit == u.kpc
+
+
+def test_spread_is_that_of_the_class_that_is_given():
+    spread = np.array([[0.25, 0.5]])
+    columns = HEADS["kind"].tabulate([[0.2, 0.8]], spread)
+    assert columns["class_probability_spread"][0] == 0.5
+    columns = HEADS["size"].tabulate([[[1.0, 1.0]]], [[0.125]])
+    assert columns["radius_spread"].value[0] == 0.125
+
+
+@pytest.mark.parametrize("spread", [False, True])
+@pytest.mark.parametrize("interval", [None, 0.68])
+def test_no_rows_have_all_columns_and_types(spread, interval):
+    spreads = {f"{name}_spread": np.ones((2, len(h.labels))) for name, h in HEADS.items()}
+    outputs = OUTPUTS | spreads if spread else OUTPUTS
+    full = OUTPUT.tabulate(outputs, interval=interval)
+    empty = OUTPUT.tabulate({k: v[:0] for k, v in outputs.items()}, interval=interval)
+    assert tuple(empty.colnames) == OUTPUT.column_names(spread=spread, interval=interval)
+    assert empty.dtype == full.dtype
+
+
+def test_a_temperature_keeps_the_order():
+    values = np.random.default_rng(0).dirichlet(np.ones(5), 50)
+    softened = CLASSES.soften(values)
+    assert_allclose(softened.sum(axis=1), 1)
+    assert_array_equal(np.argsort(softened), np.argsort(values))
+    assert_allclose(replace(CLASSES, temperature=1.0).soften(values), values)
+    assert np.isfinite(CLASSES.soften(np.array([[1.0, 0.0]]))).all()
+
+
+def test_json_round_trip():
+    assert OutputSpec.from_dict(json.loads(json.dumps(OUTPUT.to_dict()))) == OUTPUT
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 0}, "n must be a positive integer"),
+        ({"temperature": 0.0}, "temperature must be positive"),
+        ({"temperature": float("nan")}, "temperature must be positive"),
+        ({"knots": (1, 0), "widths": ((1, 1),)}, "knots must increase"),
+        ({"knots": (0, 1)}, "widths must have a row"),
+        ({"knots": (0, 1), "widths": ((1,),)}, "widths must be one for each of the 2 knots"),
+        ({"factors": ((1,), (-1,))}, "factors must be 0 or more"),
+        ({"factors": ((1,),)}, "factors must be rows for"),
+        ({"knots": (0,), "widths": ((1,),), "factors": ((1,), (1,))}, "got 1"),
+    ],
+)
+def test_wrong_calibration(options, message):
+    with pytest.raises(ValueError, match=message):
+        Calibration(**{"n": 10, **options})
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("votes", {"calibration": CLASSES}, "calibration must be one of 2 fractions"),
+        ("votes", {"labels": ("a", "b", "c")}, "calibration must be one of 3 fractions"),
+        ("kind", {"calibration": VOTES}, "calibration must be one of 2 classes"),
+        ("size", {"calibration": VOTES}, "calibration must be one of 1 numbers"),
+        ("size", {"units": ("m", "s")}, "units must be one for each of the 1 labels, got 2"),
+        ("size", {"units": ("parsnip",)}, "parsnip"),
+        ("votes", {"units": ("m", "s")}, "units are for numbers only"),
+    ],
+)
+def test_wrong_head(name, changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(HEADS[name], **changes)
+
+
+def test_wrong_interval():
+    with pytest.raises(ValueError, match="interval must be one of"):
+        OUTPUT.tabulate(OUTPUTS, interval=0.5)
+    bare = OutputSpec(heads=(replace(HEADS["votes"], calibration=None), HEADS["kind"]))
+    with pytest.raises(ValueError, match="interval must be left out"):
+        bare.column_names(interval=0.68)
