@@ -12,11 +12,9 @@ from astropy.table import QTable, Table
 from numpy.typing import NDArray
 
 from .._flags import Flag
-from ..cutouts import Cutouts, iter_cutouts, read_table
-from ..cutouts._images import read_images
+from ..cutouts import Cutouts, iter_cutouts, read_images, read_table
 from ..exceptions import AstrodlkitWarning
-from ..specs import InputSpec, LuptonStretch, Picture
-from ..specs._input import nanomaggies
+from ..specs import InputSpec, LuptonStretch, Picture, nanomaggies
 from ._results import PROVENANCE
 from ._sizes import Widths, given_widths, read_widths
 from ._stamps import Bands, band_names, column_groups
@@ -147,7 +145,7 @@ def read_rows(
             f"table has no column 'cutout', only {user.colnames}: give the image beside it, "
             "for example classify_cutouts(table, data=image)"
         )
-    images = read_images(data, None)
+    images = read_images(data)
     if isinstance(data, Mapping):
         names = _needed(images, bands, spec)
     else:

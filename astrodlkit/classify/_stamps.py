@@ -9,8 +9,7 @@ from astropy.nddata import NDData
 from astropy.table import QTable
 from numpy.typing import NDArray
 
-from ..cutouts import Cutouts
-from ..cutouts._images import read_images
+from ..cutouts import Cutouts, read_images
 from ..specs import InputSpec
 
 __all__ = ["CUTOUTS_META", "Bands", "band_names", "column_groups"]
@@ -141,7 +140,7 @@ def _stamp(element: Any, spec: InputSpec, bands: Bands) -> Cutouts:
     """One object as cutouts of one row."""
     if not isinstance(element, NDData) and hasattr(element, "wcs") and hasattr(element, "data"):
         element = (element.data, element.wcs)  # a Cutout2D
-    images = read_images(element, None)
+    images = read_images(element)
     names = tuple(images)
     if not isinstance(element, Mapping):
         names, _ = band_names(len(images), bands, spec)

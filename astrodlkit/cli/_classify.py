@@ -12,7 +12,7 @@ from astropy.nddata import NDData
 from astropy.table import QTable, Table
 
 from .._flags import decode_flags
-from ..cutouts._images import read_images
+from ..cutouts import read_images
 from ._detect import detect
 from ._output import TABLE_FORMATS, check_output, replace_file, write_table
 
@@ -136,7 +136,7 @@ def _read_table(path: Path) -> QTable:
 
 
 def _detected(path: Path) -> QTable:
-    image = next(iter(read_images(path, None).values()))
+    image = next(iter(read_images(path).values()))
     whole = (slice(None), slice(None))
     sources = detect(NDData(image.values(whole), mask=image.mask, wcs=image.wcs))
     if not len(sources):

@@ -265,7 +265,7 @@ class _Plan:
                 conserve=options.conserve,
                 fill_value=fill_value,
             )
-            meta |= {"method": f"reproject_{options.method}", "conserved": options.conserve}
+            meta |= {"method": options.method, "conserved": options.conserve}
         else:
             data, mask, variance, flags, grid = copy_stamps(
                 images, x, y, shape=self.shape, fill_value=fill_value

@@ -19,9 +19,9 @@ from astropy.wcs.wcsapi import BaseLowLevelWCS
 from numpy.typing import NDArray
 
 from ._grids import shifted
-from ._images import Image
+from ._image import Image
 
-__all__ = ["resample_adaptive", "resample_exact", "resample_interp"]
+__all__ = ["averaged", "resample_adaptive", "resample_exact", "resample_interp"]
 
 # Numbers in the combs that one call takes.
 _BUDGET = 4_000_000
@@ -83,7 +83,15 @@ class _Boxes:
         return [self.values, self.bad] if self.bad.any() else [self.values]
 
 
-def resample_interp(image: Image, px: NDArray, py: NDArray) -> _Stamps:
+def averaged(array: NDArray, fine: int) -> NDArray:
+    """Means over blocks of ``fine`` rows and columns, of an array of shape (b, ny, nx)."""
+    if fine == 1:
+        return array
+    b, height, width = array.shape
+    return array.reshape(b, height // fine, fine, width // fine, fine).mean(axis=(2, 4))
+
+
+def resample_interp(image: Image, px: NDArray, py: NDArray, fine: int) -> _Stamps:
     """
     Resample stamps by bilinear interpolation, all in one call.
 
@@ -91,8 +99,10 @@ def resample_interp(image: Image, px: NDArray, py: NDArray) -> _Stamps:
     ----------
     image : Image
         The parent.
-    px, py : ndarray, shape (b, ny + 2, nx + 2)
-        Where the pixels of the stamps, and of one more around them, are in it.
+    px, py : ndarray, shape (b, fine * ny + 2, fine * nx + 2)
+        Where the places in the stamps' pixels, and one more around them, are in it.
+    fine : int
+        Places in each direction over which a pixel of the stamp is the average.
 
     Returns
     -------
@@ -101,32 +111,38 @@ def resample_interp(image: Image, px: NDArray, py: NDArray) -> _Stamps:
     """
     from reproject import reproject_interp
 
+    # Pixels of the image between the first and the last place of one pixel of a stamp.
+    apart = int(np.ceil((fine - 1) * _spread(px, py).max()))
     # A bad pixel under the stamp's pixel may lie between those interpolated.
     grow = np.maximum(np.ceil(_spread(px, py) / 2 - 0.501), 0)
     grow = np.minimum(grow, max(image.shape)).astype(int)
     px, py = px[:, 1:-1, 1:-1], py[:, 1:-1, 1:-1]
     boxes = _read(image, px, py, margin=1 + grow.max(), grow=grow)
     n, height, width = boxes.values.shape
-    layers = boxes.layers()
-    if boxes.variance is not None:
-        layers += _combs(np.sqrt(boxes.variance), 2, range(2))
-    # One row more between the boxes of the stack: it is only ever met with weight 0.
-    stack = np.zeros((len(layers), n, height + 1, width))
-    stack[:, :, :-1] = layers
     x = np.clip(px - boxes.left[:, None, None], 0, width - 1)
     y = np.clip(py - boxes.bottom[:, None, None], 0, height - 1)
     y += np.arange(n)[:, None, None] * (height + 1)
     places = x.reshape(-1, x.shape[2]), y.reshape(-1, x.shape[2])
-    out = reproject_interp(
-        (stack.reshape(len(layers), -1, width), _PixelMap()),
-        _PixelMap(places),
-        shape_out=places[0].shape,
-        roundtrip_coords=False,
-        return_footprint=False,
-    ).reshape(len(layers), *px.shape)
-    combs = 0 if boxes.variance is None else 4
-    variance = (out[-combs:] ** 2).sum(axis=0) if combs else None
-    return *_values_and_bad(out[: len(layers) - combs]), variance
+
+    def resampled(layers: list[NDArray]) -> NDArray:
+        # One row more between the boxes of the stack: it is only ever met with weight 0.
+        stack = np.zeros((len(layers), n, height + 1, width))
+        stack[:, :, :-1] = layers
+        out = reproject_interp(
+            (stack.reshape(len(layers), -1, width), _PixelMap()),
+            _PixelMap(places),
+            shape_out=places[0].shape,
+            roundtrip_coords=False,
+            return_footprint=False,
+        )
+        return np.stack([averaged(layer.reshape(px.shape), fine) for layer in out])
+
+    values, bad = _values_and_bad(resampled(boxes.layers()))
+    if boxes.variance is None:
+        return values, bad, None
+    period = apart + 2
+    combs = _combs(np.sqrt(boxes.variance), period, range(period))
+    return values, bad, _sum_of_squares(resampled, combs, values, boxes.values.size)
 
 
 def resample_adaptive(image: Image, px: NDArray, py: NDArray) -> _Stamps:
@@ -218,11 +234,21 @@ def resample_exact(image: Image, px: NDArray, py: NDArray, wcs: WCS) -> _Stamps:
         return values, bad, None
     period = int(np.ceil(1.5 * _spread(px, py)[0])) + 2
     combs = _combs(np.sqrt(boxes.variance), period, range(period))
-    variance = np.zeros_like(values)
-    portion = max(1, _BUDGET // boxes.values.size)
-    while some := list(islice(combs, portion)):
-        variance += (resampled(some)[0] ** 2).sum(axis=0)
+    variance = _sum_of_squares(lambda some: resampled(some)[0], combs, values, boxes.values.size)
     return values, bad, variance
+
+
+def _sum_of_squares(
+    resampled: Callable[[list[NDArray]], NDArray],
+    combs: Iterator[NDArray],
+    like: NDArray,
+    size: int,
+) -> NDArray:
+    """The sum over resampled combs, each of ``size`` numbers, a bounded number at a time."""
+    total = np.zeros_like(like)
+    while some := list(islice(combs, max(1, _BUDGET // size))):
+        total += (resampled(some) ** 2).sum(axis=0)
+    return total
 
 
 def _spread(px: NDArray, py: NDArray) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .._flags import Flag
 from ._grids import ParentGrid, pixel_to_lonlat
-from ._images import Image
+from ._image import Image
 
 __all__ = ["check_same_pixels", "copy_stamps"]
 

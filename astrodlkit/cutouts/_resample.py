@@ -1,13 +1,7 @@
-"""
-Stamps on their own tangent planes, resampled by reproject.
+"""Stamps on their own tangent planes: where they lie in the images."""
 
-A call of reproject costs about a millisecond before it looks at a pixel, most of it in
-coordinates. Here the coordinates of all stamps are found first, and reproject is given many
-stamps stacked in one tall image, with a WCS that looks the coordinates up.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -17,24 +11,18 @@ from astropy.wcs.utils import (
     proj_plane_pixel_area,
     wcs_to_celestial_frame,
 )
-from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import NDArray
 
 from .._flags import Flag
+from ._fill import Stamps
 from ._grids import TangentGrid, local_jacobian, mean_scale, pixel_to_lonlat
-from ._images import Image
-from ._kernels import resample_adaptive, resample_exact, resample_interp
+from ._image import Image
+from ._zoom import Mapping
 
 __all__ = ["resample"]
 
-# Nodes in each direction at which the mapping of a stamp is exact; a polynomial goes through.
-_NODES = 7
-# Pixels by which that polynomial may be wrong before every pixel is transformed.
-_TOLERANCE = 1e-4
-# Pixels of the parent that are stacked in one call.
-_BUDGET = 500_000
-
-_Mapping: TypeAlias = Callable[[NDArray, NDArray, NDArray], tuple[NDArray, NDArray]]
+# A stamp keeps the skew of its image's pixels up to this, relative, and so can lie straight.
+_SKEW = 5e-4
 
 
 def resample(
@@ -104,44 +92,23 @@ def resample(
             north_up=north_up,
         )
         maps = [_through_sky(grid, frame, image) for image in images]
-    data = np.full((n, c, *shape), fill_value, np.result_type(*(i.dtype for i in images)))
-    mask = np.ones(data.shape, dtype=bool)
-    variance = None if images[0].uncertainty is None else np.full_like(data, np.inf)
-    # 0: wholly on the image, 1: partly, 2: not at all.
-    overlap = np.full((n, c), 2, dtype=np.int8)
     # A stamp whose single pixel would cover the image is a mistake, and a costly one.
     huge = ratio > max(images[0].shape)
     flags[huge] = Flag.INVALID_SIZE
     usable = np.flatnonzero(np.isfinite(x) & np.isfinite(ratio) & ~huge)
     flags[usable] = Flag.RESAMPLED
     usable = usable[np.argsort(ratio[usable], kind="stable")]
-    for batch in _batches(usable, ratio * _finest(images), shape, single=method != "interp"):
-        for k, (image, to_pixel) in enumerate(zip(images, maps, strict=True)):
-            px, py = _coordinates(to_pixel, batch, shape)
-            inside = image.contains(*_inner(px, py))
-            overlap[batch, k] = np.where(inside.any(axis=(1, 2)), ~inside.all(axis=(1, 2)), 2)
-            some = overlap[batch, k] < 2
-            if not some.any():
-                continue
-            rows, px, py, inside = batch[some], px[some], py[some], inside[some]
-            if method == "exact":
-                values, bad, var = resample_exact(image, px, py, grid.wcs(rows[0], k))
-            else:
-                kernel = resample_interp if method == "interp" else resample_adaptive
-                values, bad, var = kernel(image, px, py)
-            if conserve == "flux":
-                area = _pixel_area(px, py)
-                values *= area
-                var = None if var is None else var * area**2
-            # What is still NaN is filled and flagged with the rest.
-            data[rows, k] = np.where(inside, values, fill_value)
-            mask[rows, k] = bad | ~inside
-            if var is not None:
-                variance[rows, k] = np.where(inside, var, np.inf)
-    nowhere = (overlap[usable] == 2).all(axis=1)
+    stamps = Stamps(images, n, shape, fill_value, method=method, flux=conserve == "flux", grid=grid)
+    for bands in _same_pixels(images):
+        # Pixels of these bands by pixel of a stamp.
+        coarser = ratio * _finer(images[bands[0]], images[0])
+        stamps.make(bands, usable, maps[bands[0]], coarser)
+    stamps.fill()
+    overlap = stamps.overlap[usable]
+    nowhere = (overlap == 2).all(axis=1)
     flags[usable[nowhere]] |= Flag.NO_OVERLAP
-    flags[usable[~nowhere & (overlap[usable] > 0).any(axis=1)]] |= Flag.PARTIAL_OVERLAP
-    return data, mask, variance, flags, grid
+    flags[usable[~nowhere & (overlap > 0).any(axis=1)]] |= Flag.PARTIAL_OVERLAP
+    return stamps.data, stamps.mask, stamps.variance, flags, grid
 
 
 def _tangent_grid(
@@ -173,6 +140,9 @@ def _tangent_grid(
         # The rotation (or reflection) closest to the image's own axes.
         left, _, right = np.linalg.svd(jacobian[good])
         turn[good] = left @ right
+        axes = jacobian / native[:, None, None]
+        straight = np.abs(axes - turn).max(axis=(1, 2)) < _SKEW
+        turn[straight] = axes[straight]
     wcs = celestial_frame_to_wcs(frame).wcs
     header: dict[str, Any] = {"RADESYS": wcs.radesys}
     if np.isfinite(wcs.equinox):
@@ -182,7 +152,7 @@ def _tangent_grid(
     return grid, frame, np.where(good, scale / native, np.nan)
 
 
-def _affine(x: NDArray, y: NDArray, step: NDArray) -> _Mapping:
+def _affine(x: NDArray, y: NDArray, step: NDArray) -> Mapping:
     """The mapping of images without a WCS: a scale."""
 
     def to_pixel(rows: NDArray, u_: NDArray, v: NDArray) -> tuple[NDArray, NDArray]:
@@ -192,7 +162,7 @@ def _affine(x: NDArray, y: NDArray, step: NDArray) -> _Mapping:
     return to_pixel
 
 
-def _through_sky(grid: TangentGrid, frame: BaseCoordinateFrame, image: Image) -> _Mapping:
+def _through_sky(grid: TangentGrid, frame: BaseCoordinateFrame, image: Image) -> Mapping:
     """Stamp to tangent plane to sky to image; offsets are from the middle of the stamp."""
     own = wcs_to_celestial_frame(image.wcs)
 
@@ -217,66 +187,21 @@ def _convert(
     return sphere.lon.deg, sphere.lat.deg
 
 
-def _finest(images: Sequence[Image]) -> float:
-    """How many times smaller than the first image's the smallest pixels are."""
-    if images[0].wcs is None:
+def _same_pixels(images: Sequence[Image]) -> list[list[int]]:
+    """Numbers of the images, those on one grid together."""
+    groups: list[list[int]] = []
+    for k, image in enumerate(images):
+        for group in groups:
+            if images[group[0]].same_pixels(image):
+                group.append(k)
+                break
+        else:
+            groups.append([k])
+    return groups
+
+
+def _finer(image: Image, other: Image) -> float:
+    """How many times smaller than another image's the pixels of an image are."""
+    if image.wcs is None:
         return 1.0
-    areas = [proj_plane_pixel_area(image.wcs) for image in images]
-    return float(np.sqrt(areas[0] / min(areas)))
-
-
-def _batches(
-    rows: NDArray, ratio: NDArray, shape: tuple[int, int], *, single: bool
-) -> Iterator[NDArray]:
-    """Rows, by increasing pixel ratio, in portions of bounded memory."""
-    cost = np.maximum(1.5 * ratio[rows], 1) ** 2 * np.prod(np.array(shape) + 2)
-    start = 0
-    for stop in range(1, len(rows) + 1):
-        last = stop == len(rows)
-        if single or last or (stop + 1 - start) * cost[stop] > _BUDGET:
-            yield rows[start:stop]
-            start = stop
-
-
-def _coordinates(
-    to_pixel: _Mapping, rows: NDArray, shape: tuple[int, int]
-) -> tuple[NDArray, NDArray]:
-    """
-    X and y in the image of every pixel of the stamps and of one pixel around them.
-
-    The mapping is smooth over a stamp: it is computed at a few Chebyshev nodes and
-    at the corners, where a polynomial is at its worst. Where that misses, every pixel
-    is computed.
-    """
-    offsets = [np.arange(-1, k + 1) - (k - 1) / 2 for k in shape]
-    nodes = np.cos(np.pi * (np.arange(_NODES) + 0.5) / _NODES)
-    to_coefficients = np.linalg.inv(chebvander(nodes, _NODES - 1))
-    through = [chebvander(o / o[-1], _NODES - 1) @ to_coefficients for o in offsets]
-    v, u_ = np.meshgrid(*(nodes * o[-1] for o in offsets), indexing="ij")
-    corner_v, corner_u = np.meshgrid(*(o[[0, -1]] for o in offsets), indexing="ij")
-    exact = to_pixel(
-        rows, np.append(u_.ravel(), corner_u.ravel()), np.append(v.ravel(), corner_v.ravel())
-    )
-    places, miss = [], np.zeros(len(rows), dtype=bool)
-    for place in exact:
-        at_nodes = place[:, :-4].reshape(-1, _NODES, _NODES)
-        full = through[0] @ at_nodes @ through[1].T
-        corners = full[:, [0, 0, -1, -1], [0, -1, 0, -1]]
-        miss |= ~(np.abs(corners - place[:, -4:]) < _TOLERANCE).all(axis=1)
-        places.append(full)
-    if miss.any():
-        v, u_ = np.meshgrid(*offsets, indexing="ij")
-        for full, place in zip(places, to_pixel(rows[miss], u_.ravel(), v.ravel()), strict=True):
-            full[miss] = place.reshape(-1, *v.shape)
-    return places[0], places[1]
-
-
-def _inner(*arrays: NDArray) -> list[NDArray]:
-    return [array[:, 1:-1, 1:-1] for array in arrays]
-
-
-def _pixel_area(px: NDArray, py: NDArray) -> NDArray:
-    """Pixels of the image by pixel of the stamp, shape (b, ny, nx)."""
-    dxdv, dxdu = np.gradient(px, axis=(1, 2))
-    dydv, dydu = np.gradient(py, axis=(1, 2))
-    return np.abs(dxdu * dydv - dxdv * dydu)[:, 1:-1, 1:-1]
+    return float(np.sqrt(proj_plane_pixel_area(other.wcs) / proj_plane_pixel_area(image.wcs)))

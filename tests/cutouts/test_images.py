@@ -130,9 +130,9 @@ def test_a_slice_of_ndata_knows_its_place(ramp, wcs):
 def test_files_stay_on_disk(ramp, wcs, tmp_path):
     path = tmp_path / "image.fits"
     fits.PrimaryHDU(ramp, wcs.to_header()).writeto(path)
-    from astrodlkit.cutouts._images import read_images
+    from astrodlkit.cutouts import read_images
 
-    (image,) = read_images(path, None).values()
+    (image,) = read_images(path).values()
     base = image.data
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
         base = base.base

@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from reproject import reproject_exact, reproject_interp
 
 from astrodlkit import Flag, extract_cutouts
-from astrodlkit.cutouts import _resample
+from astrodlkit.cutouts import _fill
 
 METHODS = ["interp", "adaptive", "exact"]
 X, Y = 107.3, 96.6
@@ -48,7 +48,7 @@ def test_blob_keeps_place_flux_and_width(make_wcs, make_blob, method, scale, pla
     assert_allclose(_moments(bright.data[0, 0])[0], area, rtol=0.03 if sip else 3e-3)
     assert bright.flags[0] == flux.flags[0] == Flag.RESAMPLED
     assert not bright.mask.any()
-    assert flux.meta == {"fill_value": 0.0, "method": f"reproject_{method}", "conserved": "flux"}
+    assert flux.meta == {"fill_value": 0.0, "method": method, "conserved": "flux"}
     # The target is a tangent plane centred on the source, with north up.
     stamp = flux.image(0).wcs
     assert_allclose(stamp.world_to_pixel(coords[0]), (40, 40), atol=1e-6)
@@ -61,9 +61,13 @@ def test_same_as_reproject(make_wcs):
     picture = np.random.default_rng(1).normal(size=(200, 220))
     wcs = make_wcs(angle=70, sip=True)
     coords = wcs.pixel_to_world([X, 30.0], [Y, 150.0])
-    for method, reproject in (("interp", reproject_interp), ("exact", reproject_exact)):
+    # Larger pixels are not interpolated but averaged: test_zoom.py.
+    for method, reproject, scale in (
+        ("interp", reproject_interp, 0.4),
+        ("exact", reproject_exact, 0.5),
+    ):
         cutouts = extract_cutouts(
-            (picture, wcs), coords, 33, pixel_scale=0.5 * u.arcsec, method=method
+            (picture, wcs), coords, 33, pixel_scale=scale * u.arcsec, method=method, north_up=True
         )
         for i in range(2):
             expected, _ = reproject((picture, wcs), cutouts.image(i).wcs, shape_out=(33, 33))
@@ -75,7 +79,7 @@ def test_every_pixel_is_transformed_where_the_mapping_is_rough(make_wcs, make_bl
     coords = wcs.pixel_to_world([X], [Y])
     options = {"pixel_scale": 0.3 * u.arcsec}
     smooth = extract_cutouts((make_blob(X, Y), wcs), coords, 40, **options)
-    monkeypatch.setattr(_resample, "_TOLERANCE", 0.0)
+    monkeypatch.setattr(_fill, "_TOLERANCE", 0.0)
     assert_allclose(
         extract_cutouts((make_blob(X, Y), wcs), coords, 40, **options).data, smooth.data, atol=1e-8
     )
@@ -285,7 +289,7 @@ def test_a_row_does_not_depend_on_the_others(make_wcs, monkeypatch, method):
     size = rng.uniform(3, 40, 9) * u.arcsec
     coords = wcs.pixel_to_world(x, y)
     whole = extract_cutouts(image, coords, size, shape=16, method=method)
-    monkeypatch.setattr(_resample, "_BUDGET", 2000)
+    monkeypatch.setattr(_fill, "_BUDGET", 2000)
     order = rng.permutation(9)
     shuffled = extract_cutouts(image, coords[order], size[order], shape=16, method=method)
     assert_allclose(shuffled.data, whole.data[order], atol=1e-12)

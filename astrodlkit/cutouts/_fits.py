@@ -1,0 +1,127 @@
+"""Bands out of FITS files and what astropy reads of them."""
+
+import bz2
+import gzip
+import io
+import lzma
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
+
+from ..exceptions import AstrodlkitWarning
+from ._arrays import POWERS, celestial, split, with_uncertainty
+from ._grids import quiet_wcs
+from ._image import Image
+
+__all__ = ["IMAGE_HDUS", "from_hdu", "from_hdus", "from_path"]
+
+IMAGE_HDUS = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
+"""What of a FITS file may hold an image."""
+
+_COMPRESSED = {
+    b"\x1f\x8b": gzip.decompress,
+    b"BZh": bz2.decompress,
+    b"\xfd7zXZ": lzma.decompress,
+}
+
+
+def from_path(path: Path, name: str) -> list[Image]:
+    """The bands of a file, of which nothing but the headers need be read."""
+    try:
+        with warnings.catch_warnings():
+            # astropy only warns that the file ends before its data do.
+            warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
+            # Scaled data cannot be memory-mapped, stored data can: the stamps are scaled later.
+            with _open(path, do_not_scale_image_data=True) as hdus:
+                hdu = _first_image(hdus, name)
+                if not isinstance(hdu, fits.CompImageHDU):
+                    header = hdu.header
+                    scaling = {
+                        "scale": header.get("BSCALE", 1.0),
+                        "zero": header.get("BZERO", 0.0),
+                        "blank": header.get("BLANK") if header["BITPIX"] > 0 else None,
+                    }
+                    return [replace(image, **scaling) for image in from_hdus(hdus, name)]
+            with _open(path) as hdus:
+                return from_hdus(hdus, name)
+    except FileNotFoundError:
+        raise
+    except (OSError, AstropyUserWarning, EOFError, lzma.LZMAError) as exc:
+        raise OSError(f"{name}: {path} is not a FITS file that can be read: {exc}") from exc
+
+
+@contextmanager
+def _open(path: Path, **options: Any) -> Iterator[fits.HDUList]:
+    """A FITS file, memory-mapped if it is not compressed, and closed even if it is damaged."""
+    with path.open("rb") as stream:
+        start = stream.read(6)
+        stream.seek(0)
+        unpack = [unpack for magic, unpack in _COMPRESSED.items() if start.startswith(magic)]
+        # Unpacked once: astropy would begin anew for each HDU.
+        source = io.BytesIO(unpack[0](stream.read())) if unpack else stream
+        with fits.open(source, memmap=not unpack, **options) as hdus:
+            yield hdus
+
+
+def _first_image(hdus: fits.HDUList, name: str) -> Any:
+    for hdu in hdus:
+        if isinstance(hdu, IMAGE_HDUS) and hdu.header.get("NAXIS", 0) >= 2:
+            return hdu
+    raise ValueError(f"{name}: no HDU of the file holds an image")
+
+
+def from_hdus(hdus: fits.HDUList, name: str) -> list[Image]:
+    """The first image of a file, with the mask and uncertainty that CCDData wrote beside it."""
+    hdu = _first_image(hdus, name)
+    image = from_hdu(hdu, name, hdus)
+    if "MASK" in hdus and hdus["MASK"].shape == hdu.shape:
+        if hdus["MASK"].header["BITPIX"] == 8:
+            image = replace(image, mask=np.asarray(hdus["MASK"].data, dtype=bool))
+        else:
+            _warn(f"{name}: the HDU MASK is not true or false, as CCDData has it, and is not used")
+    if "UNCERT" in hdus and hdus["UNCERT"].shape == hdu.shape:
+        kind = hdus["UNCERT"].header.get("UTYPE", "StdDevUncertainty")
+        kinds = {cls.__name__: cls for cls in POWERS} | {
+            cls(0).uncertainty_type: cls for cls in POWERS
+        }
+        if kind not in kinds:
+            raise TypeError(f"{name}: the uncertainty of the file is of the unknown kind {kind!r}")
+        unit = _unit(hdus["UNCERT"].header, name)
+        image = with_uncertainty(image, kinds[kind](hdus["UNCERT"].data, unit=unit), name)
+    return split(image, name)
+
+
+def from_hdu(hdu: Any, name: str, hdus: fits.HDUList | None = None) -> Image:
+    """One HDU, with as many axes as it has; ``hdus`` may hold tables of its WCS."""
+    try:
+        data = hdu.data
+    except (ValueError, TypeError, OSError) as exc:
+        raise OSError(f"{name}: the pixels of the HDU cannot be read: {exc}") from exc
+    if data is None:
+        raise ValueError(f"{name}: HDU {hdu.name or 'PRIMARY'!r} has no image")
+    wcs = quiet_wcs(hdu.header, hdus)
+    # Every header gives some WCS; one without a sky only means pixel positions.
+    return Image(data, celestial(wcs, name) if wcs.has_celestial else None, _unit(hdu.header, name))
+
+
+def _unit(header: fits.Header, name: str) -> u.UnitBase | None:
+    text = str(header.get("BUNIT", "")).strip()
+    if not text:
+        return None
+    try:
+        return u.Unit(text)
+    except ValueError:
+        _warn(f"{name}: BUNIT = {text!r} is not a unit astropy knows; the cutouts have no unit")
+        return None
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, AstrodlkitWarning, stacklevel=3)
