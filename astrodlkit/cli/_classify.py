@@ -48,12 +48,14 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
 
     from ..classify import classify_cutouts
 
-    options = {"model": args.model, "size": args.size}
+    models = args.model or ["galaxyzoo2"]
     result = classify_cutouts(
         sources,
         data,
-        **options,
+        model=models if len(models) > 1 else models[0],
+        size=args.size,
         views=args.views,
+        interval=args.interval,
         batch_size=args.batch_size,
         device=args.device,
         progress=False if args.no_progress else None,
@@ -62,6 +64,7 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
     print(in_words(result))
     print(f"table: {args.output}")
     if args.gallery is not None:
+        options = {"model": models[0], "size": args.size}
         write_gallery(args.gallery, result, data, options, overwrite=args.overwrite)
         print(f"picture: {args.gallery}")
 

@@ -114,7 +114,12 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
         metavar="g,r,i",
         help="bands of the images, in their order; needed with more than one",
     )
-    command.add_argument("--model", default="galaxyzoo2", help="default: %(default)s")
+    command.add_argument(
+        "-m",
+        "--model",
+        action="append",
+        help="default: galaxyzoo2; may be given several times for the mean of several models",
+    )
     command.add_argument(
         "--size",
         type=_size,
@@ -129,6 +134,12 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
         choices=(1, 2, 4, 8),
         default=1,
         help="turned and mirrored views to average",
+    )
+    command.add_argument(
+        "--interval",
+        type=float,
+        choices=(0.68, 0.95),
+        help="add intervals that cover this part of the truths",
     )
     command.add_argument("--batch-size", type=_positive, default=256, help="default: %(default)s")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")

@@ -208,3 +208,17 @@ def test_exit_code_of_the_process():
     assert process.returncode == 1
     assert process.stderr.startswith("astrodlkit: error: ")
     assert process.stderr.count("\n") == 1
+
+
+def test_intervals_and_several_models(run, frames, sources, tmp_path):
+    sources.write(tmp_path / "sources.ecsv")
+    out = tmp_path / "out.ecsv"
+    models = ("-m", "galaxyzoo2", "--model", "galaxyzoo2.v1")
+    options = ("--bands", "g,r,i", "--interval", "0.95", "--no-progress", "-o", out)
+    code, _, errors = run("classify", *frames, tmp_path / "sources.ecsv", *models, *options)
+    assert (code, errors) == (0, [])
+    result = QTable.read(out)
+    assert result.meta["astrodlkit"]["model"] == "galaxyzoo2.v1, galaxyzoo2.v1"
+    for ending in ("error", "low", "high", "spread"):
+        assert np.isfinite(result[f"t04_spiral_a08_spiral_{ending}"]).all()
+    assert (result["class_probability_spread"] == 0).all()
