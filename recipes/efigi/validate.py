@@ -8,6 +8,7 @@ from labels import ATTRIBUTES, EfigiGalaxies
 
 from astrodlkit import Cutouts, load_model
 from astrodlkit.classify import CutoutClassifier
+from astrodlkit.metrics import root_mean_square
 from astrodlkit.pretrained import Figure
 
 
@@ -33,12 +34,9 @@ def figures(classifier: CutoutClassifier, galaxies: EfigiGalaxies, *, views: int
 
 
 def _figure(name: str, off: np.ndarray, note: str) -> Figure:
-    square = np.asarray(off, dtype=np.float64) ** 2
-    n = len(square)
-    rows = np.random.default_rng(0).integers(n, size=(1000, n))
-    error = np.sqrt(square[rows].mean(axis=1)).std()
-    value = np.sqrt(square.mean())
-    return Figure(name, round(float(value), 4), round(float(error), 4), n, "validation", note)
+    measured = root_mean_square(off)
+    value, error = (round(x, 4) for x in measured[:2])
+    return Figure(name, value, error, measured.n, "validation", note)
 
 
 def main() -> None:

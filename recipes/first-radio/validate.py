@@ -8,6 +8,7 @@ from sources import CLASSES, RadioSources
 
 from astrodlkit import Cutouts, load_model
 from astrodlkit.classify import CutoutClassifier
+from astrodlkit.metrics import Measured, accuracy
 from astrodlkit.pretrained import Figure
 
 
@@ -22,16 +23,17 @@ def figures(classifier: CutoutClassifier, sources: RadioSources, *, views: int) 
     result = classifier.predict(as_cutouts(sources), views=views, precision="float32")
     note = f"mean over {views} views" if views > 1 else "one view"
     names = np.array(CLASSES)[sources.label]
-    right = np.asarray(result["class"]) == names
-    measured = [_accuracy("accuracy of four classes", right, note)]
-    measured += [_accuracy(f"accuracy, {name}", right[names == name], note) for name in CLASSES]
+    given = np.asarray(result["class"])
+    measured = [_figure("accuracy of four classes", accuracy(given, names), note)]
+    for name in CLASSES:
+        share = accuracy(given[names == name], names[names == name])
+        measured.append(_figure(f"accuracy, {name}", share, note))
     return measured
 
 
-def _accuracy(name: str, right: np.ndarray, note: str) -> Figure:
-    value, n = right.mean(), len(right)
-    error = np.sqrt(max(value * (1 - value), 1 / n / 4) / n)
-    return Figure(name, round(float(value), 4), round(float(error), 4), n, "validation", note)
+def _figure(name: str, measured: Measured, note: str) -> Figure:
+    value, error = (round(x, 4) for x in measured[:2])
+    return Figure(name, value, error, measured.n, "validation", note)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from labels import LabelledGalaxies
 
 from astrodlkit import load_model
 from astrodlkit.classify import CutoutClassifier
+from astrodlkit.metrics import Measured, accuracy, root_mean_square
 from astrodlkit.pretrained import Figure
 
 
@@ -29,35 +30,24 @@ def figures(
 
     labelled = galaxies.class5 >= 0
     names = np.array(class_head.labels)[galaxies.class5[labelled]]
-    right = np.asarray(result["class"])[labelled] == names
-    measured = [_accuracy("five-class accuracy", right, note)]
-    measured += [
-        _accuracy(f"accuracy, {name}", right[names == name], note)
-        for name in class_head.labels
-        if (names == name).any()
-    ]
+    given = np.asarray(result["class"])[labelled]
+    measured = [_figure("five-class accuracy", accuracy(given, names), note)]
+    for name in class_head.labels:
+        if (of_name := names == name).any():
+            share = accuracy(given[of_name], names[of_name])
+            measured.append(_figure(f"accuracy, {name}", share, note))
     for name, wanted in (
         ("vote RMSE, Kaggle challenge", galaxies.votes),
         ("vote RMSE, Hart et al. 2016 debiased", galaxies.debiased),
     ):
         known = np.isfinite(wanted).all(axis=1)
-        measured.append(_root_mean_square(name, votes[known] - wanted[known], note))
+        measured.append(_figure(name, root_mean_square(votes[known] - wanted[known]), note))
     return measured
 
 
-def _accuracy(name: str, right: np.ndarray, note: str) -> Figure:
-    value, n = right.mean(), len(right)
-    error = np.sqrt(max(value * (1 - value), 1 / n / 4) / n)
-    return Figure(name, round(float(value), 4), round(float(error), 4), n, "validation", note)
-
-
-def _root_mean_square(name: str, difference: np.ndarray, note: str) -> Figure:
-    square = (difference**2).mean(axis=1)
-    n = len(square)
-    rows = np.random.default_rng(0).integers(n, size=(1000, n))
-    error = np.sqrt(square[rows].mean(axis=1)).std()
-    value = np.sqrt(square.mean())
-    return Figure(name, round(float(value), 4), round(float(error), 4), n, "validation", note)
+def _figure(name: str, measured: Measured, note: str) -> Figure:
+    value, error = (round(x, 4) for x in measured[:2])
+    return Figure(name, value, error, measured.n, "validation", note)
 
 
 def main() -> None:
