@@ -18,6 +18,14 @@ def as_cutouts(galaxies: EfigiGalaxies) -> Cutouts:
     return Cutouts(pictures, bands=("red", "green", "blue"))
 
 
+def judged(folder: Path) -> tuple[Cutouts, dict[str, np.ndarray]]:
+    """The validation rows, and what is right for the columns of their results."""
+    galaxies = EfigiGalaxies.read(folder)
+    galaxies = galaxies[galaxies.split == 1]
+    right = dict(zip(ATTRIBUTES, galaxies.attributes.T, strict=True))
+    return as_cutouts(galaxies), {"t_type": galaxies.t_type[:, 0], **right}
+
+
 def figures(classifier: CutoutClassifier, galaxies: EfigiGalaxies, *, views: int) -> list[Figure]:
     """Root mean square errors on the validation rows, with errors from 1,000 bootstraps."""
     galaxies = galaxies[galaxies.split == 1]

@@ -17,6 +17,13 @@ def as_cutouts(sources: RadioSources) -> Cutouts:
     return Cutouts(sources.pictures[:, None].astype(np.float32), bands=("1.4 GHz",))
 
 
+def judged(folder: Path) -> tuple[Cutouts, dict[str, np.ndarray]]:
+    """The validation rows, and what is right for the columns of their results."""
+    sources = RadioSources.read(folder)
+    sources = sources[sources.split == 1]
+    return as_cutouts(sources), {"class": np.array(CLASSES)[sources.label]}
+
+
 def figures(classifier: CutoutClassifier, sources: RadioSources, *, views: int) -> list[Figure]:
     """Accuracies on the validation rows, with binomial errors."""
     sources = sources[sources.split == 1]

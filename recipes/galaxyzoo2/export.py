@@ -10,14 +10,13 @@ import torch
 from classes import fit_classes
 from labels import LabelledGalaxies
 from train import BACKBONE, SEED, input_spec
-from validate import figures
+from validate import CLASSES, figures
 
 from astrodlkit import load_model
 from astrodlkit.networks import GALAXY_ZOO_2, GalaxyZooNetwork
 from astrodlkit.pretrained import Licence, ModelCard, Training, save_model
 from astrodlkit.specs import Head, InputSpec, OutputSpec
 
-CLASSES = ("completely_round", "in_between", "cigar_shaped", "edge_on", "spiral")
 OUTPUT = OutputSpec(
     heads=(
         Head(

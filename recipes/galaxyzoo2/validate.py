@@ -6,11 +6,22 @@ from pathlib import Path
 import numpy as np
 from classes import as_cutouts
 from labels import LabelledGalaxies
+from task import COLUMNS
 
-from astrodlkit import load_model
+from astrodlkit import Cutouts, load_model
 from astrodlkit.classify import CutoutClassifier
 from astrodlkit.metrics import Measured, accuracy, root_mean_square
 from astrodlkit.pretrained import Figure
+
+CLASSES = ("completely_round", "in_between", "cigar_shaped", "edge_on", "spiral")
+
+
+def judged(folder: Path) -> tuple[Cutouts, dict[str, np.ndarray]]:
+    """The validation rows, and what is right for the columns of their results."""
+    galaxies = LabelledGalaxies.read(folder)
+    galaxies = galaxies[galaxies.split == 1]
+    right = dict(zip(COLUMNS, galaxies.votes.T, strict=True))
+    return as_cutouts(galaxies), {"class": np.array([*CLASSES, ""])[galaxies.class5], **right}
 
 
 def figures(
