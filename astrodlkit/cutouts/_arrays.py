@@ -90,9 +90,9 @@ def split(image: Image, name: str) -> list[Image]:
             f"{name} has shape {data.shape}, which looks like a picture with its colours last; "
             "bands come first: numpy.moveaxis(picture, -1, 0)"
         )
-    extra = {}
+    extra: dict[str, Any] = {}
     for what in ("mask", "uncertainty"):
-        array = getattr(image, what)
+        array: Any = getattr(image, what)
         if array is None or array is np.ma.nomask:
             extra[what] = None
             continue
@@ -108,7 +108,8 @@ def split(image: Image, name: str) -> list[Image]:
         replace(
             image,
             data=np.asarray(data[i]),
-            **{what: None if array is None else array[i] for what, array in extra.items()},
+            mask=None if extra["mask"] is None else extra["mask"][i],
+            uncertainty=None if extra["uncertainty"] is None else extra["uncertainty"][i],
         )
         for i in range(len(data))
     ]

@@ -188,7 +188,8 @@ class Cutouts:
         if isinstance(rows, str | tuple):
             raise TypeError(f"rows are chosen with an int, a slice or an array, got {rows!r}")
         if not isinstance(rows, slice):
-            rows = np.atleast_1d(np.arange(len(self))[rows if np.size(rows) else []])
+            chosen: Any = rows if np.size(rows) else []
+            rows = np.atleast_1d(np.arange(len(self))[chosen])
         sliced = {
             name: None if part is None else part[rows]
             for name, part in vars(self).items()

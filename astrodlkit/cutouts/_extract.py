@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._flags import Flag
 from ._cutouts import Cutouts, assemble
 from ._grids import pixel_to_lonlat
+from ._image import same_pixels
 from ._images import read_images
 from ._native import check_same_pixels, copy_stamps
 from ._positions import read_positions
@@ -199,12 +200,14 @@ class _Plan:
         self.options = options
         shape, pixel_scale = options.shape, options.pixel_scale
         self.images = read_images(data, options.bands)
+        self.same_pixels = same_pixels(list(self.images.values()))
         first = next(iter(self.images.values()))
         self.has_wcs = first.wcs is not None
-        positions = read_positions(positions, prefer_sky=self.has_wcs)
-        self.coords = positions if isinstance(positions, SkyCoord) else None
-        self.pixels = None if self.coords is not None else positions
-        self.n_rows = len(self.coords) if self.coords is not None else len(self.pixels[0])
+        found: Any = read_positions(positions, prefer_sky=self.has_wcs)
+        on_sky = isinstance(found, SkyCoord)
+        self.coords: SkyCoord | None = found if on_sky else None
+        self.pixels: Any = found
+        self.n_rows = len(found if on_sky else found[0])
         self.size = read_size(size, self.n_rows, by_row=shape is not None)
         if not self.has_wcs:
             self._refuse_sky()
@@ -218,12 +221,13 @@ class _Plan:
         self.resampled = shape is not None or self.scale is not None
         if shape is not None:
             self.shape = read_shape(shape)
-        elif self.size.angle:
-            by_pixel = own if self.scale is None else np.full(2, self.scale)
-            ny, nx = np.maximum(np.round(self.size.angle / by_pixel), 1).astype(int).tolist()
-            self.shape = (ny, nx)
-        else:
+        elif self.size.pixels is not None:
             self.shape = self.size.pixels
+        else:
+            angle: Any = self.size.angle
+            by_pixel = own if self.scale is None else np.full(2, self.scale)
+            ny, nx = np.maximum(np.round(angle / by_pixel), 1).astype(int).tolist()
+            self.shape = (ny, nx)
         if not self.resampled and self.has_wcs:
             check_same_pixels(self.images)
 
@@ -246,6 +250,7 @@ class _Plan:
         valid = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
         options, fill_value = self.options, float(self.options.fill_value)
         meta: dict[str, Any] = {"fill_value": fill_value}
+        grid: Any
         images = list(self.images.values())
         if self.resampled:
             from ._resample import resample
@@ -290,15 +295,19 @@ class _Plan:
         if not self.has_wcs:
             x, y = (np.repeat(p[rows, None], len(images), axis=1) for p in self.pixels)
             return x, y, None
+        places: list[Any] = [None] * len(images)
         if self.coords is not None:
             coords = self.coords[rows]
-            places = [image.sky_to_pixel(coords) for image in images]
         else:
-            x0, y0 = (p[rows] for p in self.pixels)
+            first = tuple(p[rows] for p in self.pixels)
             wcs = images[0].wcs
             coords = SkyCoord(
-                *pixel_to_lonlat(wcs, x0, y0), unit=u.deg, frame=wcs_to_celestial_frame(wcs)
+                *pixel_to_lonlat(wcs, *first), unit=u.deg, frame=wcs_to_celestial_frame(wcs)
             )
-            places = [(x0, y0)] + [image.sky_to_pixel(coords) for image in images[1:]]
+        for bands in self.same_pixels:
+            given = self.coords is None and 0 in bands
+            place = first if given else images[bands[0]].sky_to_pixel(coords)
+            for k in bands:
+                places[k] = place
         x, y = (np.stack(axis, axis=1) for axis in zip(*places, strict=True))
         return x, y, coords

@@ -8,12 +8,12 @@ tall image, with a WCS that looks the coordinates up.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import NDArray
 
-from ._grids import TangentGrid
 from ._image import Image
 from ._kernels import averaged, resample_adaptive, resample_exact, resample_interp
 from ._zoom import Mapping, find_straight, zoom
@@ -63,7 +63,7 @@ class Stamps:
         *,
         method: str,
         flux: bool,
-        grid: TangentGrid | None,
+        grid: Any,
     ) -> None:
         self.images, self.shape, self.fill_value = images, shape, fill_value
         self.method, self.flux, self.grid = method, flux, grid
@@ -101,8 +101,8 @@ class Stamps:
         for part in _batches(coarser[zoomed], self.shape, _CACHED // len(bands)):
             inside, *layers = zoom(images, straight[part], self.shape, flux=self.flux)
             for j, k in enumerate(bands):
-                values, bad, variance = (None if layer is None else layer[:, j] for layer in layers)
-                self._put((zoomed[part], k), inside, values, bad, variance)
+                layer: Any = (None if some is None else some[:, j] for some in layers)
+                self._put((zoomed[part], k), inside, *layer)
         fine = np.clip(np.ceil(coarser[rows] - _SAME_SIZE), 1, _FINEST).astype(int)
         for f in np.unique(fine).tolist():
             self._turn(bands, rows[fine == f], to_pixel, coarser, f)

@@ -1,5 +1,6 @@
 """One band of an image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from ._grids import lonlat_to_pixel, sky_to_lonlat
 
-__all__ = ["Image"]
+__all__ = ["Image", "same_pixels"]
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,10 @@ class Image:
 
     def same_pixels(self, other: "Image") -> bool:
         """Whether each pixel of another image is where it is in this one, as far as is known."""
-        if self.shape != other.shape or (self.wcs is None) != (other.wcs is None):
+        if self.shape != other.shape:
             return False
-        if self.wcs is other.wcs:
-            return True
+        if self.wcs is None or other.wcs is None or self.wcs is other.wcs:
+            return self.wcs is other.wcs
         plain = not (self.wcs.has_distortion or other.wcs.has_distortion)
         return plain and self.wcs.wcs.compare(other.wcs.wcs)
 
@@ -105,5 +106,18 @@ class Image:
     def variance(self, box: tuple[Any, Any]) -> NDArray[np.float64]:
         """Variance in a box, in the square of the unit."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            stored = np.asarray(self.uncertainty[box], dtype=np.float64)
+            stored = np.asarray(np.asarray(self.uncertainty)[box], dtype=np.float64)
             return (stored * self.uncertainty_scale) ** self.power
+
+
+def same_pixels(images: Sequence[Image]) -> list[list[int]]:
+    """Numbers of the images, those on one grid together."""
+    groups: list[list[int]] = []
+    for k, image in enumerate(images):
+        for group in groups:
+            if images[group[0]].same_pixels(image):
+                group.append(k)
+                break
+        else:
+            groups.append([k])
+    return groups

@@ -111,13 +111,13 @@ def _is_pair(data: Any) -> bool:
 
 
 def _same_unit(names: list[str], images: list[Image]) -> list[Image]:
-    unit = images[0].unit
+    unit: Any = images[0].unit
     same = []
     for name, image in zip(names, images, strict=True):
         factor = 1.0
         if image.unit != unit:
             try:
-                factor = image.unit.to(unit)
+                factor = u.Unit(image.unit).to(unit)
             except (u.UnitConversionError, AttributeError, TypeError) as exc:
                 raise u.UnitConversionError(
                     f"data: the unit of band {name!r} is {image.unit}, "

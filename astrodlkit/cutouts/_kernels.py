@@ -34,8 +34,10 @@ _Stamps = tuple[NDArray, NDArray, NDArray | None]
 class _Place:
     """What astropy hands from one WCS to the other; a Quantity would copy each time."""
 
-    def __init__(self, x: "NDArray | _Place", y: NDArray | None = None) -> None:
+    def __init__(self, x: Any, y: Any = None) -> None:
         # astropy makes sure of the type by calling it once more.
+        self.x: NDArray
+        self.y: NDArray
         self.x, self.y = (x.x, x.y) if isinstance(x, _Place) else (x, y)
 
 
@@ -51,7 +53,7 @@ class _PixelMap(BaseLowLevelWCS):
     world_axis_units = ("pix", "pix")
     world_axis_physical_types = (None, None)
     world_axis_object_components = (("place", 0, "x"), ("place", 1, "y"))
-    world_axis_object_classes = {"place": (_Place, (), {})}  # noqa: RUF012
+    world_axis_object_classes: Any = {"place": (_Place, (), {})}  # noqa: RUF012
 
     def __init__(self, places: tuple[NDArray, NDArray] | None = None, guard: int = 0) -> None:
         self.places, self.guard = places, guard
@@ -278,7 +280,7 @@ def _read(image: Image, px: NDArray, py: NDArray, *, margin: int, grow: NDArray 
     )
 
     def read(part: Callable[[Any], NDArray], dtype: type) -> NDArray:
-        out = np.empty((len(left), height, width), dtype=dtype)
+        out: NDArray = np.empty((len(left), height, width), dtype=dtype)
         for i, (x, y) in enumerate(zip(left.tolist(), bottom.tolist(), strict=True)):
             out[i] = part((slice(y, y + height), slice(x, x + width)))
         return out

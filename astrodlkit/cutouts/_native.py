@@ -1,6 +1,7 @@
 """Stamps of the images' own pixels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -53,7 +54,7 @@ def copy_stamps(
         The stamps' WCS.
     """
     (ny, nx), (n, c) = shape, x.shape
-    valid = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+    valid: Any = (np.isfinite(x) & np.isfinite(y)).all(axis=1)
     x0, y0 = (
         np.where(valid[:, None], np.ceil(np.clip(p, -_FAR, _FAR) - k / 2 - _TIE), 0).astype(int)
         for p, k in ((x, nx), (y, ny))
@@ -69,7 +70,7 @@ def copy_stamps(
         inside = (left >= 0) & (bottom >= 0) & (left + nx <= width) & (bottom + ny <= height)
         off = (left + nx <= 0) | (bottom + ny <= 0) | (left >= width) | (bottom >= height)
         overlap[:, k] = np.where(off | ~valid, 2, ~inside)
-        for i in np.flatnonzero(overlap[:, k]):
+        for i in np.flatnonzero(overlap[:, k]).tolist():
             data[i, k], mask[i, k] = fill_value, True
             if variance is not None:
                 variance[i, k] = np.inf
@@ -78,16 +79,16 @@ def copy_stamps(
             if overlap[i, k]:
                 x2, y2 = max(x1, 0), max(y1, 0)
                 box = slice(y2, min(y1 + ny, height)), slice(x2, min(x1 + nx, width))
-                to = i, k, slice(y2 - y1, box[0].stop - y1), slice(x2 - x1, box[1].stop - x1)
+                to = slice(y2 - y1, box[0].stop - y1), slice(x2 - x1, box[1].stop - x1)
             else:
-                box, to = (slice(y1, y1 + ny), slice(x1, x1 + nx)), (i, k)
-            data[to] = image.values(box)
+                box, to = (slice(y1, y1 + ny), slice(x1, x1 + nx)), (slice(None), slice(None))
+            data[i, k][to] = image.values(box)
             if image.mask is not None:
-                mask[to] = image.mask[box]
+                mask[i, k][to] = image.mask[box]
             elif overlap[i, k]:
-                mask[to] = False
+                mask[i, k][to] = False
             if variance is not None:
-                variance[to] = image.variance(box)
+                variance[i, k][to] = image.variance(box)
     flags = np.zeros(n, dtype=np.int32)
     nowhere = (overlap == 2).all(axis=1)
     flags[nowhere] = Flag.NO_OVERLAP

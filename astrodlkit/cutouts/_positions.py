@@ -161,7 +161,8 @@ def _pixel_columns(table: Table) -> PixelPositions | None:
     names = {name.lower(): name for name in table.colnames}
     for x, y, first in _PIXEL_COLUMNS:
         if x in names and y in names:
-            return tuple(_numbers(table, names[name], u.pix) - first for name in (x, y))
+            px, py = (_numbers(table, names[name], u.pix) - first for name in (x, y))
+            return px, py
     return None
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .._flags import Flag
 from ._fill import Stamps
 from ._grids import TangentGrid, local_jacobian, mean_scale, pixel_to_lonlat
-from ._image import Image
+from ._image import Image, same_pixels
 from ._zoom import Mapping
 
 __all__ = ["resample"]
@@ -73,13 +73,14 @@ def resample(
     """
     n, c = len(x), len(images)
     flags = np.zeros(n, dtype=np.int32)
+    step: Any = scale
     if widths is not None:
         flags[np.isfinite(x) & ~np.isfinite(widths)] = Flag.INVALID_SIZE
-        widths = widths / max(shape)
+        step = widths / max(shape)
     grid = None
     if coords is None:
-        ratio = widths
-        maps = [_affine(x, y, widths)] * c
+        ratio = step
+        maps = [_affine(x, y, step)] * c
     else:
         grid, frame, ratio = _tangent_grid(
             images[0],
@@ -87,7 +88,7 @@ def resample(
             x,
             y,
             shape=shape,
-            scale=widths if scale is None else scale,
+            scale=step,
             in_pixels=scale is None and not widths_are_angles,
             north_up=north_up,
         )
@@ -99,7 +100,7 @@ def resample(
     flags[usable] = Flag.RESAMPLED
     usable = usable[np.argsort(ratio[usable], kind="stable")]
     stamps = Stamps(images, n, shape, fill_value, method=method, flux=conserve == "flux", grid=grid)
-    for bands in _same_pixels(images):
+    for bands in same_pixels(images):
         # Pixels of these bands by pixel of a stamp.
         coarser = ratio * _finer(images[bands[0]], images[0])
         stamps.make(bands, usable, maps[bands[0]], coarser)
@@ -185,19 +186,6 @@ def _convert(
         return lon, lat
     sphere = SkyCoord(lon, lat, unit=u.deg, frame=frame).transform_to(other).spherical
     return sphere.lon.deg, sphere.lat.deg
-
-
-def _same_pixels(images: Sequence[Image]) -> list[list[int]]:
-    """Numbers of the images, those on one grid together."""
-    groups: list[list[int]] = []
-    for k, image in enumerate(images):
-        for group in groups:
-            if images[group[0]].same_pixels(image):
-                group.append(k)
-                break
-        else:
-            groups.append([k])
-    return groups
 
 
 def _finer(image: Image, other: Image) -> float:

@@ -46,7 +46,7 @@ def read_size(size: Any, n_rows: int, *, by_row: bool) -> StampSize:
     """
     mask = getattr(size, "mask", False)
     size = getattr(size, "unmasked", size)
-    unit = getattr(size, "unit", None)
+    unit: Any = getattr(size, "unit", None)
     values = getattr(size, "value", size)
     angle = unit is not None and unit.is_equivalent(u.deg)
     if angle:

@@ -27,7 +27,7 @@ _META = "CUTOUTS"
 _FITS = {"format": "fits"}
 _HDF5 = {"format": "hdf5", "path": "cutouts"}
 _FORMATS = {".fits": _FITS, ".fit": _FITS, ".fits.gz": _FITS, ".h5": _HDF5, ".hdf5": _HDF5}
-_GRIDS = {"parent": ParentGrid, "tangent": TangentGrid}
+_GRIDS: dict[str, Any] = {"parent": ParentGrid, "tangent": TangentGrid}
 
 
 def to_table(cutouts: "Cutouts") -> QTable:

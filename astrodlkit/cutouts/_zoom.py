@@ -47,7 +47,7 @@ class Straight:
     step: NDArray[np.float64]
     holds: NDArray[np.bool_]
 
-    def __getitem__(self, rows: NDArray) -> "Straight":
+    def __getitem__(self, rows: NDArray | slice) -> "Straight":
         return Straight(self.middle[rows], self.step[rows], self.holds[rows])
 
 
@@ -149,8 +149,8 @@ def zoom(
     if bad is not None:
         bad = _through(down, across, bad.astype(dtype)) > _LEAST
     if variance is not None:
-        squares = (axis.matrix(axis.weights**2, dtype) for axis in (rows, columns))
-        variance = _through(*squares, variance)
+        down, across = (axis.matrix(axis.weights**2, dtype) for axis in (rows, columns))
+        variance = _through(down, across, variance)
     if flux:
         area = np.abs(step_x * step_y).astype(dtype)[:, None, None, None]
         out *= area

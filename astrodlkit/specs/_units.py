@@ -1,5 +1,7 @@
 """Units of pixels as fluxes on the AB system."""
 
+from functools import lru_cache
+
 import astropy.units as u
 
 __all__ = ["nanomaggies"]
@@ -32,8 +34,12 @@ def nanomaggies(unit: u.UnitBase | None) -> tuple[float, bool] | None:
     >>> nanomaggies(u.nmgy / u.arcsec**2)
     (1.0, True)
     """
-    if unit is None:
-        return None
+    return None if unit is None else _nanomaggies(unit)
+
+
+# Astropy takes milliseconds for it, and every chunk of rows has the same unit.
+@lru_cache
+def _nanomaggies(unit: u.UnitBase) -> tuple[float, bool] | None:
     per_pixel = unit * u.pix if u.pix in getattr(unit, "bases", ()) else unit
     for candidate, per_area in ((per_pixel, False), (unit * u.arcsec**2, True)):
         try:
