@@ -3,6 +3,7 @@
 from ._build import build
 from ._galaxy_zoo import GalaxyZooNetwork
 from ._heads import HeadsNetwork
+from ._novelty import Novelty
 from ._timm import TimmNetwork
 from ._vote_tree import GALAXY_ZOO_2, Question, VoteTree
 
@@ -10,6 +11,7 @@ __all__ = [
     "GALAXY_ZOO_2",
     "GalaxyZooNetwork",
     "HeadsNetwork",
+    "Novelty",
     "Question",
     "TimmNetwork",
     "VoteTree",

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from ._novelty import Novelty, with_novelty
 from ._timm import timm_model
 from ._vote_tree import GALAXY_ZOO_2, VoteTree
 
@@ -23,6 +24,8 @@ class GalaxyZooNetwork(nn.Module):
         Name of a timm model.
     n_classes : int
         Number of classes that follow from the votes.
+    novelty : {"colour", "grey"}, optional
+        Also say how far each image is from the training images (`Novelty`).
 
     Examples
     --------
@@ -33,13 +36,19 @@ class GalaxyZooNetwork(nn.Module):
     {'votes': (2, 37), 'class': (2, 5)}
     """
 
-    def __init__(self, backbone: str = "tf_efficientnet_lite0", n_classes: int = 5) -> None:
+    def __init__(
+        self,
+        backbone: str = "tf_efficientnet_lite0",
+        n_classes: int = 5,
+        novelty: str | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = timm_model(backbone, num_classes=0)
         self.tree = VoteTree(GALAXY_ZOO_2)
         n_answers = len(self.tree.columns)
         self.votes = nn.Linear(self.backbone.num_features, n_answers)
         self.classes = nn.Linear(n_answers, n_classes)
+        self.novelty = Novelty(self.backbone, novelty) if novelty else None
 
     def features(self, images: Tensor) -> Tensor:
         """
@@ -88,6 +97,6 @@ class GalaxyZooNetwork(nn.Module):
         Returns
         -------
         outputs : dict of Tensor
-            ``"votes"``, shape (n, 37), and ``"class"``, shape (n, n_classes).
+            As from `heads`, and ``"novelty"``, shape (n, 1), if it was asked for.
         """
-        return self.heads(self.features(images))
+        return with_novelty(self, images)
