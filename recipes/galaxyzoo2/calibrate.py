@@ -55,15 +55,7 @@ def cross_validated(
     raw, truth = outputs["class"][known], galaxies.class5[known]
     names = np.array(classes.labels)[truth]
     right = classes.tabulate(raw)["class"] == names
-    held_out = []
-    for repeat in range(REPEATS):
-        probability = np.zeros(len(truth))
-        for train, test in _folds(len(truth), repeat):
-            only = OutputSpec(heads=(classes,))
-            fitted = calibrate(only, {"class": raw[train]}, {"class": truth[train]})
-            table = fitted.tabulate({"class": raw[test]})
-            probability[test] = table[f"{classes.column}_probability"]
-        held_out.append(probability)
+    held_out = [held_out_probability(classes, raw, truth, i) for i in range(REPEATS)]
     found = [expected_calibration_error(each, right) for each in held_out]
     drawn = np.random.default_rng(0).integers(len(truth), size=(500, len(truth)))
     error = np.std([expected_calibration_error(held_out[0][i], right[i]) for i in drawn])
@@ -74,11 +66,11 @@ def cross_validated(
 
     known = np.isfinite(galaxies.votes).all(axis=1)
     raw, truth = outputs["votes"][known], galaxies.votes[known]
-    covered = _covered(votes, raw, truth)
+    inside = covered(votes, raw, truth)
     sizes = apparent_sizes(galaxies.pictures[known])
     third = np.digitize(sizes, np.quantile(sizes, [1 / 3, 2 / 3]))
     question = np.repeat(np.arange(len(GALAXY_ZOO_2)), [len(q.answers) for q in GALAXY_ZOO_2])
-    for level, part in zip(LEVELS, covered, strict=True):
+    for level, part in zip(LEVELS, inside, strict=True):
         error = np.sqrt(level * (1 - level) / len(truth))
         print(f"{level:.0%} intervals of the challenge's votes, N = {len(truth)} galaxies")
         print(f"  all: {part.mean():.3f}; by label: mean deviation "
@@ -99,7 +91,7 @@ def cross_validated(
     print(f"  of the {len(rare)} fractions predicted below 0.02, {rare.mean():.0%} are 0 exactly")
     hart = np.isfinite(galaxies.debiased).all(axis=1)
     fitted = calibrated(output, outputs, galaxies)
-    for level, part in zip(LEVELS, _covered(votes, outputs["votes"][hart], galaxies.debiased[hart]),
+    for level, part in zip(LEVELS, covered(votes, outputs["votes"][hart], galaxies.debiased[hart]),
                            strict=True):  # fmt: skip
         table = fitted.tabulate({k: v[hart] for k, v in outputs.items()}, interval=level)
         low, high = (np.stack([table[f"{n}_{end}"] for n in votes.labels], axis=1)
@@ -125,7 +117,20 @@ def apparent_sizes(pictures: np.ndarray) -> np.ndarray:
     return np.array(sizes)
 
 
-def _covered(head: Head, raw: np.ndarray, truth: np.ndarray) -> list[np.ndarray]:
+def held_out_probability(
+    head: Head, raw: np.ndarray, truth: np.ndarray, seed: int = 0
+) -> np.ndarray:
+    """Probability of the class that is given, by a temperature from other rows, shape (n,)."""
+    probability = np.zeros(len(truth))
+    bare = OutputSpec(heads=(head,))
+    for train, test in _folds(len(truth), seed):
+        fitted = calibrate(bare, {head.name: raw[train]}, {head.name: truth[train]})
+        table = fitted.tabulate({head.name: raw[test]})
+        probability[test] = table[f"{head.column}_probability"]
+    return probability
+
+
+def covered(head: Head, raw: np.ndarray, truth: np.ndarray) -> list[np.ndarray]:
     """For each level, how often each truth lay in its interval, shape (n, k)."""
     covered = [np.zeros(truth.shape) for _ in LEVELS]
     bare = OutputSpec(heads=(head,))
