@@ -10,6 +10,7 @@ from .._typing import PathLike, Progress
 from ..engine import resolve_device, run_batches
 from ..pretrained import ModelCard, save_model
 from ..specs import LuptonStretch, OutputSpec, Picture
+from ._fine_tune import fine_tune
 from ._predictor import Predictor
 from ._probe import probe_images
 from ._stamps import Bands
@@ -125,6 +126,8 @@ class CutoutClassifier(Predictor):
         )
         chunks = self._run(groups, stretch, progress)
         return np.concatenate([outputs["features"] for _, outputs, _ in chunks])
+
+    fine_tune = fine_tune
 
     def save(self, folder: PathLike, *, overwrite: bool = False) -> ModelCard:
         """

@@ -7,11 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ._novelty import Novelty, with_novelty
 from ._timm import timm_model
 
 __all__ = ["HeadsNetwork"]
 
 _KINDS = ("classes", "fractions", "numbers")
+
+# A new head says a deviation of 1, the spread of the labels; none says less than the second.
+_ONE, _LEAST = 0.5413, 1e-3
 
 
 class HeadsNetwork(nn.Module):
@@ -29,6 +33,9 @@ class HeadsNetwork(nn.Module):
         * ``"fractions"``: shares of n answers, which sum to 1;
         * ``"numbers"``: n values and their standard deviations, in the units
           of the labels (see `set_units`).
+    novelty : {"colour", "grey"}, optional
+        Adds how far an image is from those of the training, as in
+        `GalaxyZooNetwork`.
 
     Raises
     ------
@@ -47,9 +54,18 @@ class HeadsNetwork(nn.Module):
     {'class': (2, 3), 'size': (2, 1, 2)}
     """
 
-    def __init__(self, backbone: str, heads: Sequence[Mapping[str, Any]]) -> None:
+    offset: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        backbone: str,
+        heads: Sequence[Mapping[str, Any]],
+        novelty: str | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = timm_model(backbone, num_classes=0)
+        self.novelty = Novelty(self.backbone, novelty) if novelty else None
         self.kinds = _checked(heads)
         # Some models of timm have a layer after the pooled feature maps.
         n_features = getattr(self.backbone, "head_hidden_size", self.backbone.num_features)
@@ -103,6 +119,23 @@ class HeadsNetwork(nn.Module):
         part = self._part(name)
         return self.offset[part], self.scale[part]
 
+    def set_deviation(self, name: str, deviation: Tensor) -> None:
+        """
+        Let a head of numbers say one standard deviation whatever it sees.
+
+        Parameters
+        ----------
+        name : str
+            Name of the head.
+        deviation : Tensor, shape (n,)
+            In the units of `set_units`.
+        """
+        layer = self.layers[list(self.kinds).index(name)]
+        n = layer.out_features // 2
+        with torch.no_grad():
+            layer.weight[n:] = 0
+            layer.bias[n:] = (deviation - _LEAST).clamp(min=_LEAST).expm1().log() - _ONE
+
     def features(self, images: Tensor) -> Tensor:
         """
         What the backbone sees in each image.
@@ -142,8 +175,7 @@ class HeadsNetwork(nn.Module):
                 values = layer(features)
                 if kind == "numbers":
                     value, deviation = values.chunk(2, dim=1)
-                    # The offset makes a new head say 1, the spread of the labels.
-                    deviation = softplus(deviation + 0.5413) + 1e-3
+                    deviation = softplus(deviation + _ONE) + _LEAST
                     values = torch.stack([value, deviation], dim=2)
                 scores[name] = values
             return scores
@@ -185,9 +217,9 @@ class HeadsNetwork(nn.Module):
         Returns
         -------
         outputs : dict of Tensor
-            As from `heads`.
+            As from `heads`, and ``"novelty"``, shape (n, 1), if it was asked for.
         """
-        return self.heads(self.features(images))
+        return with_novelty(self, images)
 
     def _part(self, name: str) -> slice:
         """Which of the numbers of all heads are those of one."""

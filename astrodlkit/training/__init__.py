@@ -7,7 +7,9 @@ from ._augment import Augmentation
 from ._batches import make_batches
 from ._calibrate import calibrate
 from ._fit import fit
+from ._linear import fit_heads
 from ._losses import head_loss
+from ._novelty import fit_novelty
 from ._precision import depthwise_in_fp32
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ __all__ = [
     "calibrate",
     "depthwise_in_fp32",
     "fit",
+    "fit_heads",
+    "fit_novelty",
     "head_loss",
     "make_batches",
 ]

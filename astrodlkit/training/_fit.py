@@ -1,5 +1,7 @@
 """One way to train: seeded, with checkpoints, averaged weights and resume."""
 
+import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -77,34 +79,38 @@ def fit(
         "lightning.pytorch.callbacks", extra="train", purpose="for training"
     )
     loggers = import_optional("lightning.pytorch.loggers", extra="train", purpose="for training")
-    lightning.seed_everything(seed)
+    isolate_rng = import_optional(
+        "lightning.pytorch.utilities.seed", extra="train", purpose="for training"
+    ).isolate_rng
+    # Its notices of devices, and advertisements.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     folder = Path(folder)
-    kept = [
-        callbacks.ModelCheckpoint(
-            folder, save_last=True, every_n_train_steps=checkpoint_every, save_top_k=0
-        )
-    ]
+    last = callbacks.ModelCheckpoint(
+        folder, save_last=True, every_n_train_steps=checkpoint_every, save_top_k=0
+    )
+    kept = [last]
     if patience is not None:
         best = callbacks.ModelCheckpoint(
-            folder,
-            filename="best",
-            monitor="validation_loss",
-            enable_version_counter=False,
+            folder, filename="best", monitor="validation_loss", enable_version_counter=False
         )
-        kept += [best, callbacks.EarlyStopping("validation_loss", patience=patience)]
-    options = {"accelerator": "auto", "devices": 1, **trainer}
-    runner = lightning.Trainer(
-        max_steps=max_steps,
-        precision=precision,
-        callbacks=[callbacks.EMAWeightAveraging(decay=decay), *kept],
-        logger=loggers.CSVLogger(folder, name="log", version=0),
-        log_every_n_steps=25,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        **options,
-    )
-    last = folder / "last.ckpt"
-    runner.fit(task, batches, validation, ckpt_path=last if last.exists() else None)
+        # The first one's path comes back from other processes.
+        kept = [best, last, callbacks.EarlyStopping("validation_loss", patience=patience)]
+    path = folder / "last.ckpt"
+    with isolate_rng(), warnings.catch_warnings():
+        # Advice on loaders and logs, which are as they should be here.
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        lightning.seed_everything(seed, verbose=False)
+        runner = lightning.Trainer(
+            max_steps=max_steps,
+            precision=precision,
+            callbacks=[callbacks.EMAWeightAveraging(decay=decay), *kept],
+            logger=loggers.CSVLogger(folder, name="log", version=0),
+            log_every_n_steps=25,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            **{"accelerator": "auto", "devices": 1, **trainer},
+        )
+        runner.fit(task, batches, validation, ckpt_path=path if path.exists() else None)
     if patience is not None and best.best_model_path:
         # The averaged weights, as in every checkpoint.
         saved = torch.load(best.best_model_path, weights_only=True, map_location="cpu")

@@ -1,7 +1,5 @@
 """Mixed precision on processors whose bf16 kernels are not all fast."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -32,13 +30,16 @@ def depthwise_in_fp32(module: nn.Module) -> nn.Module:
             and layer.groups == layer.in_channels > 1
             and (max(layer.stride) > 1 or max(layer.kernel_size) > 3)
         ):
-            layer.forward = _in_fp32(layer.forward)
+            layer.forward = _InFloat32(layer)
     return module
 
 
-def _in_fp32(forward: Any) -> Any:
-    def wrapped(images: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, enabled=False):
-            return forward(images.float())
+class _InFloat32:
+    """A layer's own forward pass, in fp32; it can be copied and pickled with the layer."""
 
-    return wrapped
+    def __init__(self, layer: nn.Module) -> None:
+        self.layer = layer
+
+    def __call__(self, images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, enabled=False):
+            return type(self.layer).forward(self.layer, images.float())
