@@ -24,8 +24,9 @@ __all__ = ["Mapping", "Straight", "find_straight", "zoom"]
 # From rows, and offsets from the middle of their stamps, to x and y in an image.
 Mapping: TypeAlias = Callable[[NDArray, NDArray, NDArray], tuple[NDArray, NDArray]]
 
-# Pixels, of the coarser of the two grids, by which a stamp may lie off its rows and columns.
-_TOLERANCE = 0.01
+# Pixels, of the coarser of the two grids: by how much a stamp may be distorted; by how much its
+# rows and columns may lie askew, which is then put right; and what is not worth that.
+_DISTORTED, _ASKEW, _STRAIGHT = 1e-3, 0.05, 1e-4
 # The weight with which a bad pixel counts: the last digits of a position must not decide.
 _LEAST = 1e-6
 # Where in a stamp that is looked at: its middle, the ends and halves of its axes, its corners.
@@ -39,32 +40,41 @@ class Straight:
     Where stamps lie in an image whose rows and columns are theirs.
 
     ``middle`` and ``step`` have shape (n, 2): x and y of the stamps' middles, and of the
-    step from one pixel of a stamp to the next; ``holds``, shape (n,), says for which of the
-    stamps it is so.
+    step from one pixel of a stamp to the next. ``skew``, shape (n, 2), is what x gains by row
+    and y by column, because bands are never turned quite alike. ``holds``, shape (n,), says for
+    which of the stamps all this is so.
     """
 
     middle: NDArray[np.float64]
     step: NDArray[np.float64]
+    skew: NDArray[np.float64]
     holds: NDArray[np.bool_]
 
     def __getitem__(self, rows: NDArray | slice) -> "Straight":
-        return Straight(self.middle[rows], self.step[rows], self.holds[rows])
+        return Straight(self.middle[rows], self.step[rows], self.skew[rows], self.holds[rows])
 
 
 def find_straight(to_pixel: Mapping, rows: NDArray[np.intp], shape: tuple[int, int]) -> Straight:
     """Where the stamps of some rows lie, and whether they are only shifted and scaled."""
     half_v, half_u = (k / 2 for k in shape)
-    x, y = to_pixel(rows, _U * half_u, _V * half_v)
-    middle = np.stack([x[:, 0], y[:, 0]], axis=1)
-    step = np.stack(
-        [(x[:, 1] - x[:, 2]) / (2 * half_u), (y[:, 3] - y[:, 4]) / (2 * half_v)], axis=1
+    u, v = _U * half_u, _V * half_v
+    x, y = to_pixel(rows, u, v)
+    x0, y0 = x[:, :1], y[:, :1]
+    (x_by_u, y_by_u), (x_by_v, y_by_v) = (
+        [(p[:, [i]] - p[:, [i + 1]]) / (2 * half) for p in (x, y)]
+        for i, half in ((1, half_u), (3, half_v))
     )
     off = np.maximum(
-        np.abs(x - middle[:, :1] - step[:, :1] * half_u * _U).max(axis=1),
-        np.abs(y - middle[:, 1:] - step[:, 1:] * half_v * _V).max(axis=1),
+        np.abs(x - x0 - x_by_u * u - x_by_v * v).max(axis=1),
+        np.abs(y - y0 - y_by_u * u - y_by_v * v).max(axis=1),
     )
+    coarser = np.maximum(np.maximum(np.abs(x_by_u), np.abs(y_by_v))[:, 0], 1)
+    skew = np.hstack([x_by_v, y_by_u])
+    askew = np.abs(skew * [half_v, half_u]).max(axis=1)
+    skew[askew < _STRAIGHT * coarser] = 0
     # A NaN does not hold.
-    return Straight(middle, step, off < _TOLERANCE * np.maximum(np.abs(step).max(axis=1), 1))
+    holds = (off < _DISTORTED * coarser) & (askew < _ASKEW * coarser)
+    return Straight(np.hstack([x0, y0]), np.hstack([x_by_u, y_by_v]), skew, holds)
 
 
 class _Axis:
@@ -80,16 +90,22 @@ class _Axis:
         reach = (span + 1) / 2
         first = np.ceil(at - reach).astype(np.intp)
         self.taps = first[..., None] + np.arange(int(np.ceil(span.max() + 1)))
-        overlap = np.clip(reach[..., None] - np.abs(self.taps - at[..., None]), 0, 1)
+        self._away = self.taps - at[..., None]
+        self._overlap = reach[..., None] - np.abs(self._away)
         on_image = (self.taps >= 0) & (self.taps < size)
-        overlap *= on_image
         # What lies off the image does not count.
         total = np.minimum(at + span / 2, size - 0.5) - np.maximum(at - span / 2, -0.5)
-        self.weights = overlap / np.where(total > 0, total, 1)[..., None]
+        self._share = on_image / np.where(total > 0, total, 1)[..., None]
+        self.weights = np.clip(self._overlap, 0, 1) * self._share
         low = np.clip(self.taps[..., 0].min(axis=1), 0, size - 1)
         high = np.clip(self.taps[..., -1].max(axis=1), 0, size - 1)
         self.length = int((high - low).max()) + 1
         self.start = np.minimum(low, size - self.length)
+
+    def slopes(self) -> NDArray[np.float64]:
+        """How the weights grow as the stamp moves on."""
+        partly = (self._overlap > 0) & (self._overlap < 1)
+        return np.sign(self._away) * partly * self._share
 
     def matrix(self, weights: NDArray, dtype: np.dtype) -> "csr_array":
         """The weights, for the boxes of all stamps one after another."""
@@ -144,6 +160,12 @@ def zoom(
         bad = lost if bad is None else bad | lost
     across, down = columns.matrix(columns.weights, dtype), rows.matrix(rows.weights, dtype)
     out = _through(down, across, values)
+    if straight.skew.any():
+        v, u = (np.arange(k) - (k - 1) / 2 for k in shape)
+        x_more = (straight.skew[:, :1] * v).astype(dtype)[:, None, :, None]
+        y_more = (straight.skew[:, 1:] * u).astype(dtype)[:, None, None]
+        out += x_more * _through(down, columns.matrix(columns.slopes(), dtype), values)
+        out += y_more * _through(rows.matrix(rows.slopes(), dtype), across, values)
     if lost is not None:
         out[_through(down, across, lost.astype(dtype)) > _LEAST] = np.nan
     if bad is not None:
