@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, pixel_unshuffle
+from torch.nn.functional import conv2d
 
 __all__ = ["Novelty", "fit_distance", "fit_rank", "moments", "rank", "with_novelty"]
 
@@ -232,8 +232,11 @@ def moments(maps: Sequence[Tensor]) -> Tensor:
     """
     parts = []
     for one in maps:
-        std, mean = torch.std_mean(one.float(), dim=(2, 3), correction=0)
-        parts += [mean, std]
+        rows = one.float().flatten(2)
+        mean = rows.mean(dim=2)
+        # torch.std_mean takes three times as long.
+        square = (rows * rows).mean(dim=2)
+        parts += [mean, (square - mean * mean).clamp(min=0).sqrt()]
     return torch.cat(parts, dim=1)
 
 
@@ -322,28 +325,41 @@ def _distance(values: Tensor, mean: Tensor, std: Tensor, axes: Tensor, weights: 
     return square / len(mean)
 
 
+def _square_kernel(cell: int) -> Tensor:
+    """Convolution to the 4 components of squares of 2x2 cells, for each of 3 channels alone."""
+    pattern = _SQUARE.reshape(4, 2, 2).repeat_interleave(cell, 1).repeat_interleave(cell, 2)
+    return torch.einsum("ab,hyx->ahbyx", torch.eye(3), pattern / cell**2).flatten(0, 1)
+
+
 def _patches(images: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
     """
     Mean colour and covariances of the channels' details, at two scales, in dark and bright parts.
 
     Returns means, shape (n, 4, 3), and covariances, shape (n, 4, 2, 3, 3), of the slopes and of
-    the twist of squares of four pixels.
+    the twist of squares of two by two cells.
     """
-    pictures = avg_pool2d(images, 2) * std[:, None, None] + mean[:, None, None]
-    square = _SQUARE.to(images.device)
+    offset = (mean[:, None] * _SQUARE.to(mean.device).sum(dim=1)).flatten()
     means, covariances = [], []
-    for level in range(2):
-        if level:
-            pictures = avg_pool2d(pictures, 2)
-        ny, nx = (size // 2 * 2 for size in pictures.shape[2:])
-        pixels = pixel_unshuffle(pictures[..., :ny, :nx], 2).flatten(2)
-        bright = (pixels.mean(dim=1, keepdim=True) >= _DARK).float()
-        for region in (1 - bright, bright):
-            weighted = pixels * (region / (region.sum(dim=2, keepdim=True) + 3))
-            products = (weighted @ pixels.mT).unflatten(1, (3, 4)).unflatten(3, (3, 4))
-            detail = torch.einsum("kh,nahbg,kg->nkab", square[1:], products, square[1:])
+    for kernel in _KERNELS:
+        kernel = kernel.to(images.device)  # noqa: PLW2901
+        parts = conv2d(
+            images, kernel * std[:, None, None], offset, stride=kernel.shape[-1]
+        ).flatten(2)
+        # The first component is twice the mean of a square.
+        bright = (parts[:, ::4].mean(dim=1, keepdim=True) >= 2 * _DARK).float()
+        lit = parts * bright
+        sums, products = lit.sum(dim=2), lit @ parts.mT
+        every = parts.sum(dim=2), parts @ parts.mT
+        n_bright = bright.sum(dim=2) + 3
+        n_dark = parts.shape[2] + 6 - n_bright
+        for total, square, n in (
+            (every[0] - sums, every[1] - products, n_dark),
+            (sums, products, n_bright),
+        ):
+            of_squares = (square / n[..., None]).unflatten(2, (3, 4)).unflatten(1, (3, 4))
+            detail = of_squares.diagonal(dim1=2, dim2=4).movedim(3, 1)[:, 1:]
             covariances.append(torch.stack([detail[:, 0] + detail[:, 1], detail[:, 2]], dim=1))
-            means.append(weighted.sum(dim=2).unflatten(1, (3, 4)).mean(dim=2))
+            means.append((total / n)[:, ::4] / 2)
     return torch.stack(means, dim=1), torch.stack(covariances, dim=1)
 
 
@@ -357,3 +373,6 @@ def _colours(means: Tensor, covariances: Tensor) -> Tensor:
     parts = [strength.log(), *(related[..., i, j] for i, j in ((0, 1), (0, 2), (1, 2)))]
     ratios = means[..., 1:] / (means[..., :1].abs() + 0.02)
     return torch.cat([part.flatten(2) for part in (*parts, ratios, means[..., 0])], dim=2)
+
+
+_KERNELS = (_square_kernel(2), _square_kernel(4))
