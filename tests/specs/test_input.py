@@ -1,6 +1,7 @@
 """InputSpec: bands, units, stretch, masks, size."""
 
 import json
+import sys
 
 import astropy.units as u
 import numpy as np
@@ -198,6 +199,25 @@ def test_masked_and_non_finite_pixels_are_sky():
     replaced = np.where(np.isfinite(values) & ~mask, values, 0)
     wanted, _ = SPEC.prepare(linear(replaced))
     assert_array_equal(images, wanted)
+
+
+def test_the_cutouts_stay_as_they_are():
+    values = np.random.default_rng(8).normal(size=(20, 3, 8, 8)).astype(np.float32)
+    mask = values > 1
+    cutouts = linear(values, mask=mask)
+    SPEC.prepare(cutouts)
+    assert_array_equal(cutouts.data, values)
+    assert_array_equal(cutouts.mask, mask)
+    assert_array_equal(cutouts.flags, Flag.MASKED_PIXELS)
+
+
+def test_stamps_of_the_right_shape_are_not_resized(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    values = np.random.default_rng(9).random((3, 3, 8, 8))
+    images, _ = SPEC.prepare(linear(values))
+    assert images.shape == (3, 3, 8, 8)
+    with pytest.raises(ImportError):
+        SPEC.prepare(linear(values[:, :, :7]))
 
 
 def test_nothing_usable():

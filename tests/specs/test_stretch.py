@@ -14,15 +14,49 @@ from astrodlkit.specs import LuptonStretch, Picture
 POSITIVE = st.floats(0.01, 100)
 
 
-def test_batch_equals_astropy_stamp_by_stamp():
-    values = np.random.default_rng(0).normal(0.3, 1, (3, 3, 5, 7))
-    stretch = LuptonStretch(stretch=0.8, Q=6.0, minimum=0.1, scales=(0.7, 1.0, 1.6))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "stretch",
+    [
+        LuptonStretch(stretch=0.5, Q=5.0, scales=(0.8, 1.0, 1.5)),
+        LuptonStretch(stretch=0.8, Q=6.0, minimum=0.1, scales=(0.7, 1.0, 1.6)),
+        LuptonStretch(stretch=3e-9, Q=8.0, minimum=-1e-10),
+    ],
+)
+def test_same_as_astropy_stamp_by_stamp(dtype, stretch):
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.1, 0.3, (8, 3, 50, 70)) * rng.lognormal(0, 2, (8, 1, 1, 1))
+    values = (values * stretch.stretch).astype(dtype)
+    given = values.copy()
     pictures = stretch.apply(values)
-    for stamp, picture in zip(values, pictures, strict=True):
-        bands = [band * scale for band, scale in zip(stamp, stretch.scales, strict=True)]
-        wanted = make_lupton_rgb(*bands, minimum=0.1, stretch=0.8, Q=6.0)
-        assert_array_equal(np.moveaxis(np.round(picture * 255), 0, 2), wanted)
     assert pictures.dtype == np.float32
+    assert_array_equal(values, given)
+    for stamp, picture in zip(values, pictures, strict=True):
+        bands = [
+            band.astype(float) * scale for band, scale in zip(stamp, stretch.scales, strict=True)
+        ]
+        wanted = make_lupton_rgb(
+            *bands, minimum=stretch.minimum, stretch=stretch.stretch, Q=stretch.Q
+        )
+        levels = np.moveaxis(picture * 255, 0, 2)
+        assert_allclose(levels, np.round(levels), atol=1e-4)
+        differ = np.round(levels) != wanted
+        # Single precision: a level that is nearly a whole number, or light that is nearly none.
+        assert differ.mean() < 1e-4
+        dark = np.abs(sum(bands) - 3 * stretch.minimum) < 1e-4 * sum(np.abs(b) for b in bands)
+        assert np.abs(np.round(levels) - wanted)[~dark].max() <= 1
+
+
+def test_whatever_is_finite_has_a_picture():
+    large = np.finfo(np.float64).max
+    values = np.array([-large, -1e38, -1e-320, 0, 1e-320, 1e38, large])
+    red, green, blue = np.meshgrid(values, values, values)
+    cube = np.stack([red, green, blue]).reshape(1, 3, 7, 49)
+    for stretch in (LuptonStretch(stretch=1e-3, Q=8.0), LuptonStretch(stretch=1e9, Q=8.0)):
+        pictures = stretch.apply(cube)
+        assert ((pictures >= 0) & (pictures <= 1)).all()
+        assert_array_equal(pictures[0, :, -1, -1], 1)
+        assert_array_equal(pictures[0, :, 3, 24], 0)
 
 
 def test_no_rows():
