@@ -7,12 +7,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from calibrate import calibrated, cross_validated, validation_outputs
 from classes import fit_classes
 from labels import LabelledGalaxies
+from novelty import add_novelty
+from novelty import figures as novelty_figures
 from train import BACKBONE, SEED, input_spec
 from validate import CLASSES, figures
 
 from astrodlkit import load_model
+from astrodlkit.classify import CutoutClassifier
 from astrodlkit.networks import GALAXY_ZOO_2, GalaxyZooNetwork
 from astrodlkit.pretrained import Licence, ModelCard, Training, save_model
 from astrodlkit.specs import Head, InputSpec, OutputSpec
@@ -38,7 +42,7 @@ def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> Mo
     """The card without figures and weights."""
     return ModelCard(
         name="galaxyzoo2",
-        tag="v1",
+        tag="v2",
         title="Galaxy Zoo 2 votes and five classes from colour pictures of galaxies",
         task="classify",
         architecture="galaxy-zoo",
@@ -74,7 +78,7 @@ def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> Mo
         "of 3 arcsec and more in SDSS seeing) from gri colours, on stamps about 4.24 "
         "Petrosian-90 radii wide.",
         not_for=(
-            "telling galaxies from stars, artefacts or empty sky: every stamp gets a class",
+            "telling galaxies from stars, artefacts or empty sky by the class: see novelty",
             "galaxies so small that the point spread function shapes them",
             "the cigar_shaped class by itself: 36 galaxies in training, 13 in validation",
             "fractions of rare answers (rings, lenses, mergers) one galaxy at a time",
@@ -90,26 +94,33 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the labelled sets")
     parser.add_argument("network", type=Path, help="network.pt of the training")
     parser.add_argument("folder", type=Path, help="folder for the card and the weights")
+    parser.add_argument("--sky", type=Path, help="folder of an SDSS field, to judge the novelty")
     parser.add_argument("--side", type=int, default=88, help="pixels of a stamp in use")
     parser.add_argument("--seed", type=int, default=SEED)
     args = parser.parse_args()
 
-    everything = LabelledGalaxies.read(args.data)
-    galaxies = everything.without_copies_of_validation()
+    galaxies = LabelledGalaxies.read(args.data).without_copies_of_validation()
     network = GalaxyZooNetwork(BACKBONE)
     network.load_state_dict(torch.load(args.network, weights_only=True))
     n_validation = int((galaxies.split == 1).sum())
     card = make_card(
         input_spec(galaxies, args.side), len(galaxies) - n_validation, n_validation, args.seed
     )
+    classifier = CutoutClassifier(card, network, device="cpu")
+    fit_classes(network.classes, classifier, galaxies)
+    classifier = add_novelty(classifier, galaxies)
     with TemporaryDirectory() as folder:
-        save_model(folder, card, network)
-        fit_classes(network.classes, load_model(folder, device="cpu"), galaxies)
-        save_model(folder, card, network, overwrite=True)
+        # What is judged is what is kept: weights in float16.
+        classifier.save(folder)
         classifier = load_model(folder, device="cpu")
-        measured = [f for views in (8, 1) for f in figures(classifier, galaxies, views=views)]
-    card = save_model(args.folder, replace(card, figures=tuple(measured)), network, overwrite=True)
-    print(card)
+    outputs, held = validation_outputs(classifier, galaxies)
+    measured = [f for views in (8, 1) for f in figures(classifier, galaxies, views=views)]
+    measured += cross_validated(classifier.card.output, outputs, held)
+    if args.sky:
+        measured += novelty_figures(classifier, galaxies, args.sky)
+    output = calibrated(classifier.card.output, outputs, held)
+    card = replace(classifier.card, output=output, figures=tuple(measured))
+    print(save_model(args.folder, card, classifier.module, overwrite=True))
 
 
 if __name__ == "__main__":

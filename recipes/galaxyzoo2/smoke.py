@@ -18,7 +18,7 @@ from astrodlkit import classify_cutouts, describe_model
 from astrodlkit.networks import VoteTree
 
 HERE = Path(__file__).parent
-N = 40
+N = 160  # enough validation rows for a calibration and its cross-validation
 
 
 def draw(rng: np.random.Generator, side: int) -> np.ndarray:

@@ -35,7 +35,7 @@ def figures(
     """
     galaxies = galaxies[galaxies.split == 1]
     result = classifier.predict(as_cutouts(galaxies), views=views, precision="float32")
-    votes_head, class_head = classifier.card.output.heads
+    votes_head, class_head = classifier.card.output.heads[:2]
     votes = np.stack([result[name] for name in votes_head.labels], axis=1)
     note = f"mean over {views} views" if views > 1 else "one view"
 
