@@ -11,6 +11,7 @@ from ..pretrained import load_model
 from ..specs import LuptonStretch, Picture
 from ._classifier import CutoutClassifier
 from ._ensemble import ClassifierEnsemble
+from ._predictor import Predictor
 from ._stamps import Bands
 
 __all__ = ["classify_cutouts"]
@@ -156,9 +157,11 @@ def classify_cutouts(
     >>> print(result["class"][0], result["flags"][0])
     completely_round 32
     """
-    several = isinstance(model, Sequence) and not isinstance(model, str)
-    loaded = [_loaded(each, device) for each in (model if several else [model])]
-    predictor = ClassifierEnsemble(loaded) if several else loaded[0]
+    predictor: Predictor
+    if isinstance(model, Sequence) and not isinstance(model, str):
+        predictor = ClassifierEnsemble(_loaded(each, device) for each in model)
+    else:
+        predictor = _loaded(model, device)
     return predictor.predict(
         table,
         data,

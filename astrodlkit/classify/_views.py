@@ -73,7 +73,7 @@ def combined(answers: Sequence[Mapping[str, NDArray]]) -> Mapping[str, NDArray]:
             continue
         values = np.stack([answer[name] for answer in answers])
         centres = values[..., 0] if values.ndim == 4 else values
-        within = [answer.get(f"{name}_spread", 0.0) for answer in answers]
+        within = np.array([answer.get(f"{name}_spread", 0.0) for answer in answers])
         outputs[name] = values.mean(axis=0)
         # The variance of the whole is that between the networks and that within each.
         outputs[f"{name}_spread"] = np.sqrt(

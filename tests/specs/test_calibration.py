@@ -6,6 +6,8 @@ from dataclasses import replace
 import astropy.units as u
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from astrodlkit.specs import Calibration, Head, OutputSpec
@@ -87,6 +89,26 @@ def test_a_temperature_keeps_the_order():
     assert_array_equal(np.argsort(softened), np.argsort(values))
     assert_allclose(replace(CLASSES, temperature=1.0).soften(values), values)
     assert np.isfinite(CLASSES.soften(np.array([[1.0, 0.0]]))).all()
+
+
+@given(
+    knots=st.lists(st.integers(0, 20), min_size=1, max_size=6, unique=True).map(sorted),
+    data=st.data(),
+)
+def test_widths_are_interpolated(knots, data):
+    knots = tuple(knot / 20 for knot in knots)
+    row = st.tuples(*[st.floats(0, 1)] * len(knots))
+    widths = data.draw(row), data.draw(row)
+    calibration = Calibration(n=9, knots=knots, widths=widths, factors=((2.0,), (0.5,)))
+    values = np.array([*np.linspace(-0.1, 1.1, 50), np.nan])
+    for level, factor, width in zip((0.68, 0.95), (2, 0.5), widths, strict=True):
+        found = calibration.half_widths(values, level, 0)
+        assert found.dtype == np.float32
+        assert_allclose(found[:-1], factor * np.interp(values[:-1], knots, width), atol=1e-5)
+        assert np.isnan(found[-1])
+    errors = Calibration(n=9, knots=knots, widths=widths[:1]).probability_errors(values)
+    assert_allclose(errors[:-1], np.interp(values[:-1], knots, widths[0]), atol=1e-5)
+    assert np.isnan(errors[-1])
 
 
 def test_json_round_trip():
