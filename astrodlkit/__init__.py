@@ -15,6 +15,7 @@ _HOMES = {
     "decode_flags": "astrodlkit._flags",
     "describe_model": "astrodlkit.pretrained",
     "extract_cutouts": "astrodlkit.cutouts",
+    "find_similar": "astrodlkit.classify",
     "list_models": "astrodlkit.pretrained",
     "load_model": "astrodlkit.pretrained",
 }

@@ -11,6 +11,7 @@ from ..engine import resolve_device, run_batches
 from ..pretrained import ModelCard, save_model
 from ..specs import LuptonStretch, OutputSpec, Picture
 from ._fine_tune import fine_tune
+from ._neighbours import find_similar
 from ._predictor import Predictor
 from ._probe import probe_images
 from ._stamps import Bands
@@ -126,6 +127,8 @@ class CutoutClassifier(Predictor):
         )
         chunks = self._run(groups, stretch, progress)
         return np.concatenate([outputs["features"] for _, outputs, _ in chunks])
+
+    find_similar = find_similar
 
     fine_tune = fine_tune
 

@@ -159,9 +159,9 @@ def classify_cutouts(
     """
     predictor: Predictor
     if isinstance(model, Sequence) and not isinstance(model, str):
-        predictor = ClassifierEnsemble(_loaded(each, device) for each in model)
+        predictor = ClassifierEnsemble(load_classifier(each, device) for each in model)
     else:
-        predictor = _loaded(model, device)
+        predictor = load_classifier(model, device)
     return predictor.predict(
         table,
         data,
@@ -175,7 +175,8 @@ def classify_cutouts(
     )
 
 
-def _loaded(model: PathLike | CutoutClassifier, device: str) -> CutoutClassifier:
+def load_classifier(model: PathLike | CutoutClassifier, device: str) -> CutoutClassifier:
+    """The classifier that a name or a path stands for, or one that is loaded already."""
     if not isinstance(model, CutoutClassifier):
         return load_model(model, device=device)
     if device != "auto" and resolve_device(device) != model.device:

@@ -2,10 +2,12 @@
 
 import logging
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from .._optional import import_optional
@@ -103,7 +105,7 @@ def fit(
         runner = lightning.Trainer(
             max_steps=max_steps,
             precision=precision,
-            callbacks=[callbacks.EMAWeightAveraging(decay=decay), *kept],
+            callbacks=[callbacks.WeightAveraging(avg_fn=partial(_average, decay=decay)), *kept],
             logger=loggers.CSVLogger(folder, name="log", version=0),
             log_every_n_steps=25,
             enable_progress_bar=progress,
@@ -116,3 +118,8 @@ def fit(
         saved = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
         task.load_state_dict(saved["state_dict"])
     return task
+
+
+def _average(averaged: Tensor, current: Tensor, _: int, *, decay: float) -> Tensor:
+    """Exponential moving average; torch's own cannot be sent to another process."""
+    return decay * averaged + (1 - decay) * current
