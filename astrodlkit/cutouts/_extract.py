@@ -46,8 +46,8 @@ def extract_cutouts(
 
     With only ``data``, ``positions`` and ``size`` the stamps are the image's own
     pixels: one vectorised coordinate transformation for each band, then copies.
-    With ``pixel_scale``, ``north_up`` or ``shape`` they are resampled by
-    reproject.
+    With ``pixel_scale``, ``north_up`` or ``shape`` they are resampled: zoomed
+    where they are neither turned nor distorted, and by reproject otherwise.
 
     Parameters
     ----------
@@ -72,9 +72,9 @@ def extract_cutouts(
         Whether the stamps are turned so that north is up and east to the left.
         Otherwise resampled stamps keep the orientation of the first band.
     method : {'interp', 'adaptive', 'exact'}
-        Which function of reproject resamples: bilinear interpolation (fast, right
-        for pixels of about the same size), anti-aliased averaging (for larger
-        pixels), or the exact overlap of pixels on the sphere (slow).
+        How: bilinear interpolation, and averages where pixels become larger
+        (fast); reproject's anti-aliasing Gaussian, which smooths; or its exact
+        overlap of pixels on the sphere (slow).
     conserve : {'surface brightness', 'flux'}
         What resampling keeps: the values (of an image in units of surface
         brightness), or their sum (of an image in counts or flux by pixel).
