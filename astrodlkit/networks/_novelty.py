@@ -70,6 +70,20 @@ class Novelty(nn.Module):
     (2, 1)
     """
 
+    moment_mean: Tensor
+    moment_std: Tensor
+    moment_axes: Tensor
+    moment_weights: Tensor
+    moment_quantiles: Tensor
+    picture_mean: Tensor
+    picture_std: Tensor
+    colour_mean: Tensor
+    colour_std: Tensor
+    colour_axes: Tensor
+    colour_weights: Tensor
+    colour_quantiles: Tensor
+    quantiles: Tensor
+
     def __init__(self, backbone: nn.Module, kind: str) -> None:
         super().__init__()
         if kind not in ("colour", "grey"):
