@@ -102,10 +102,10 @@ def classify_cutouts(
         * ``_spread``: standard deviation over the views and models, where
           there are several (of a class's probability, before calibration).
 
-        ``meta["astrodlkit"]`` says where they
-        come from. A row without usable pixels has NaN, an empty class and the
-        flag ``no_result``. Columns of an earlier result are replaced, and a
-        column ``flags`` of photutils' becomes ``photutils_flags``.
+        ``meta["astrodlkit"]`` says where they come from. A row without usable
+        pixels has NaN, an empty class and the flag ``no_result``. Columns of
+        an earlier result are replaced, and a column ``flags`` of photutils'
+        becomes ``photutils_flags``.
 
     Raises
     ------

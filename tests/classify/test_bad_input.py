@@ -100,7 +100,7 @@ def test_objects_that_are_no_images(way, element, error, message):
         ({"batch_size": 0}, ValueError, "batch_size must be a positive integer, got 0"),
         ({"batch_size": 2.5}, ValueError, "batch_size must be a positive integer, got 2.5"),
         ({"progress": 3}, TypeError, "progress must be True, False, None or a callable"),
-        ({"stretch": "asinh"}, ValueError, "stretch must be 'auto', a LuptonStretch or a Picture"),
+        ({"stretch": "asinh"}, ValueError, "stretch must be 'auto', a LuptonStretch"),
         ({"stretch": None}, ValueError, "stretch must be 'auto'"),
         ({"bands": ("i", "r", "z")}, ValueError, "bands must name, of the data's bands"),
         ({"bands": ("i", "r")}, ValueError, "bands must name, of the data's bands"),
