@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from .._typing import PathLike, Progress
-from ..engine import resolve_device, run_batches
+from ..engine import InferenceCopies, resolve_device, run_batches
 from ..pretrained import ModelCard, save_model
 from ..specs import LuptonStretch, OutputSpec, Picture
 from ._fine_tune import fine_tune
 from ._neighbours import find_similar
 from ._predictor import Predictor
-from ._probe import probe_images
+from ._probe import difference_in_errors, probe_images
 from ._stamps import Bands
 
 __all__ = ["CutoutClassifier"]
@@ -69,6 +69,7 @@ class CutoutClassifier(Predictor):
         self.card = card
         self.device = resolve_device(device)
         self.module = module.to(self.device, memory_format=torch.channels_last).eval()
+        self.copies = InferenceCopies((3, *card.input.shape))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.card.full_name} on {self.device}>"
@@ -123,7 +124,7 @@ class CutoutClassifier(Predictor):
             views=views,
             batch_size=batch_size,
             precision=precision,
-            forward=lambda images: {"features": self.module.features(images)},
+            answer=lambda network, images: {"features": network.features(images)},
         )
         chunks = self._run(groups, stretch, progress)
         return np.concatenate([outputs["features"] for _, outputs, _ in chunks])
@@ -157,10 +158,16 @@ class CutoutClassifier(Predictor):
 
     @cached_property
     def bfloat16_difference(self) -> float:
-        """Largest difference between the numbers in bfloat16 and in float32 on model galaxies."""
+        """Difference that bfloat16 makes on model galaxies, in units of the network's error."""
         images = probe_images(self.card.input)
         full, short = (
-            run_batches(self.module, images, batch_size=32, device=self.device, precision=precision)
+            run_batches(
+                self.copies.get(self.module, precision),
+                images,
+                batch_size=32,
+                device=self.device,
+                precision=precision,
+            )
             for precision in ("float32", "bfloat16")
         )
-        return max(float(np.abs(full[name] - short[name]).max()) for name in full)
+        return difference_in_errors(full, short, self.output)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictor"]
 
-Forward: TypeAlias = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
+Answer: TypeAlias = Callable[[torch.nn.Module, torch.Tensor], Mapping[str, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ class Predictor(ABC):
         table, data, bands, size, stretch, views, interval, batch_size, progress
             As in `classify_cutouts`.
         precision : {"auto", "float32", "bfloat16"}
-            ``"auto"``: bfloat16 where the processor computes in it and no
-            number of the network's differs by 0.002 or more from float32 on
-            64 model galaxies; else float32.
+            ``"auto"``: bfloat16 where the processor computes in it and what
+            that changes on 64 model galaxies is, in the root mean square, less
+            than a tenth of the network's own error; else float32.
 
         Returns
         -------
@@ -208,7 +208,7 @@ class Predictor(ABC):
         batch_size: int,
         precision: str,
         interval: float | None = None,
-        forward: Forward | None = None,
+        answer: Answer = torch.nn.Module.__call__,
     ) -> tuple[list[Group], dict[str, Any]]:
         """Check what can be checked before the first stamp is made."""
         if views not in VIEWS:
@@ -243,10 +243,11 @@ class Predictor(ABC):
                 )
                 group = Group(spec, rows)
                 groups.append(group)
+            network = member.copies.get(member.module, precisions[-1])
             group.runs.append(
                 partial(
                     run_batches,
-                    averaged(forward or member.module, views),
+                    averaged(partial(answer, network), views),
                     batch_size=int(batch_size),
                     device=member.device,
                     precision=precisions[-1],

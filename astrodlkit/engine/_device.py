@@ -6,8 +6,11 @@ import torch
 
 __all__ = ["BFLOAT16_TOLERANCE", "resolve_device", "resolve_precision"]
 
-BFLOAT16_TOLERANCE = 0.002
-"""Largest difference from float32 with which ``precision="auto"`` takes bfloat16."""
+BFLOAT16_TOLERANCE = 0.1
+"""
+Difference from float32, in units of a network's own error, below which ``precision="auto"``
+takes bfloat16: it adds half a per cent to the error.
+"""
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -67,13 +70,15 @@ def resolve_precision(
     Parameters
     ----------
     precision : {"auto", "float32", "bfloat16"}
-        ``"auto"``: bfloat16 where the processor computes in it and the
-        results differ by less than `BFLOAT16_TOLERANCE`, else float32.
+        ``"auto"``: bfloat16 where the processor computes in it and what that
+        changes is less than `BFLOAT16_TOLERANCE`, a tenth, of the network's
+        own error; else float32.
     device : `torch.device`
         Where the network runs.
     difference : callable
-        Measures the largest difference of the results from those in float32;
-        called only if the processor has bfloat16.
+        Measures the root mean square difference of the results from those
+        in float32, in units of the network's error; called only if the
+        processor has bfloat16.
 
     Returns
     -------
@@ -89,7 +94,7 @@ def resolve_precision(
     --------
     >>> import torch
     >>> from astrodlkit.engine import resolve_precision
-    >>> resolve_precision("auto", torch.device("cpu"), difference=lambda: 0.1)
+    >>> resolve_precision("auto", torch.device("cpu"), difference=lambda: 0.2)
     'float32'
     """
     if precision not in _PRECISIONS:

@@ -61,7 +61,7 @@ def test_indices_are_kept(classifier, pictures):
 
 
 def test_the_columns_are_the_networks_numbers(classifier, table, columns):
-    result = classifier.predict(table)
+    result = classifier.predict(table, precision="float32")
     votes = np.array([result[name] for name in columns[:37]]).T
     assert votes.dtype == np.float32
     tree = classifier.module.tree
@@ -79,7 +79,7 @@ def test_the_columns_are_the_networks_numbers(classifier, table, columns):
 
 
 def test_provenance(classifier, table):
-    result = classifier.predict(table, views=4)
+    result = classifier.predict(table, views=4, precision="float32")
     about = result.meta["astrodlkit"]
     assert about.pop("date")[:2] == "20"
     assert about == {
