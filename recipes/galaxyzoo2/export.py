@@ -42,7 +42,7 @@ def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> Mo
     """The card without figures and weights."""
     return ModelCard(
         name="galaxyzoo2",
-        tag="v2",
+        tag="v1",
         title="Galaxy Zoo 2 votes and five classes from colour pictures of galaxies",
         task="classify",
         architecture="galaxy-zoo",

@@ -23,8 +23,7 @@ class LabelledGalaxies:
     split: np.ndarray  # (n,) 0 training, 1 validation
     votes: np.ndarray  # (n, 37) vote fractions of the Kaggle challenge
     debiased: np.ndarray  # (n, 37) debiased fractions of Hart et al. 2016, cumulative
-    class5: np.ndarray  # (n,) class by the rules of Zhu et al. 2019
-    rules: np.ndarray  # (n, 5) which of these rules holds: 1, 0; never two
+    class5: np.ndarray  # (n,) class by the rule of Zhu et al. 2019
     group: np.ndarray  # (n,) which of five answers has most votes
     odd_spiral: np.ndarray  # (n,) 1: featured, spiral and odd
     galaxy_zoo_1: np.ndarray  # (n,) class, the two senses of winding joined
@@ -51,7 +50,8 @@ class LabelledGalaxies:
 
     def has_votes(self) -> np.ndarray:
         """Which rows have a label that follows from Galaxy Zoo 2 votes, shape (n,)."""
-        return np.isfinite(np.hstack([self.votes, self.debiased, self.rules])).any(axis=1)
+        votes = np.isfinite(np.hstack([self.votes, self.debiased])).any(axis=1)
+        return votes | (self.group >= 0)
 
     def without_copies_of_validation(self) -> Self:
         """
@@ -76,7 +76,6 @@ def _with_labels(pictures: np.ndarray, split: np.ndarray, **known: np.ndarray) -
         "votes": np.full((n, 37), np.nan, np.float32),
         "debiased": np.full((n, 37), np.nan, np.float32),
         "class5": np.full(n, -1),
-        "rules": np.full((n, 5), np.nan, np.float32),
         "group": np.full(n, -1),
         "odd_spiral": np.full(n, -1),
         "galaxy_zoo_1": np.full(n, -1),
@@ -88,14 +87,11 @@ def _with_labels(pictures: np.ndarray, split: np.ndarray, **known: np.ndarray) -
 def _read_kaggle(path: Path) -> LabelledGalaxies:
     """Kaggle images: few with votes, half with a class, all with weak labels."""
     with h5py.File(path) as file:
-        class5 = file["class5"][()]
         return _with_labels(
             _pictures(file),
             file["split"][()],
             votes=np.where(file["has_votes"][()][:, None], file["votes37"][()], np.nan),
-            class5=class5,
-            # A galaxy without a class is known to follow none of the rules.
-            rules=(class5[:, None] == np.arange(5)).astype(np.float32),
+            class5=file["class5"][()],
             group=file["argmax_group"][()],
             odd_spiral=file["odd_spiral"][()],
         )

@@ -3,7 +3,7 @@
 import lightning.pytorch as lightning
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, logsigmoid
+from torch.nn.functional import cross_entropy
 
 from astrodlkit.networks import GALAXY_ZOO_2, GalaxyZooNetwork
 from astrodlkit.specs import InputSpec
@@ -12,16 +12,6 @@ from astrodlkit.training import Augmentation, depthwise_in_fp32
 N_GALAXY_ZOO_1 = 5
 N_HUBBLE = 17
 COLUMNS = tuple(column for question in GALAXY_ZOO_2 for column in question.columns)
-# The rules of Zhu et al. 2019 (Ap&SS, 364, 55), class by class: votes and what they reach.
-RULES = (
-    {"t07_rounded_a16_completely_round": 0.5},
-    {"t07_rounded_a17_in_between": 0.5},
-    {"t07_rounded_a18_cigar_shaped": 0.5},
-    {"t02_edgeon_a04_yes": 0.602},
-    {"t02_edgeon_a05_no": 0.715, "t04_spiral_a08_spiral": 0.69},
-)
-RULE_VOTES = [COLUMNS.index(name) for rule in RULES for name in rule]
-THRESHOLDS = [threshold for rule in RULES for threshold in rule.values()]
 SMOOTH, FEATURED, ARTIFACT, SPIRAL, ODD, NOT_ODD = (
     COLUMNS.index(name)
     for name in (
@@ -79,16 +69,14 @@ class VotesTask(lightning.LightningModule):
         n_features = network.backbone.num_features
         self.debiased_scale = nn.Parameter(torch.ones(len(COLUMNS)))
         self.debiased_offset = nn.Parameter(torch.zeros(len(COLUMNS)))
-        self.group_sharpness = nn.Parameter(torch.tensor(2.0))
-        self.rule_sharpness = nn.Parameter(torch.full((len(THRESHOLDS),), 2.7))
-        self.register_buffer("thresholds", torch.tensor(THRESHOLDS), persistent=False)
+        self.rule_sharpness = nn.Parameter(torch.tensor(2.0))
         self.galaxy_zoo_1 = nn.Linear(n_features, N_GALAXY_ZOO_1)
         self.hubble = nn.Linear(n_features, N_HUBBLE)
         self.spec, self.augmentation = spec, augmentation
         self.max_steps, self.rate, self.seed = max_steps, rate, seed
 
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
-        """Loss of a batch: pictures and the nine kinds of labels."""
+        """Loss of a batch: pictures and the eight kinds of labels."""
         pictures, *labels = batch
         # A generator of the step's own: a resumed run sees what an unbroken one would.
         generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.global_step)
@@ -103,13 +91,13 @@ class VotesTask(lightning.LightningModule):
         return sum(losses.values())
 
     def _losses(self, features: Tensor, *labels: Tensor) -> dict[str, Tensor]:
-        votes, debiased, class5, rules, group, odd_spiral, galaxy_zoo_1, hubble, taught = labels
+        votes, debiased, class5, group, odd_spiral, galaxy_zoo_1, hubble, taught = labels
         network = self.network
         logits = network.votes(features)
         predicted = network.tree(logits)
         seen_debiased = network.tree(logits * self.debiased_scale + self.debiased_offset)
         class_logits = network.classes(predicted)
-        sharpness = self.group_sharpness.exp()
+        sharpness = self.rule_sharpness.exp()
         five = predicted[:, [SMOOTH, FEATURED, ARTIFACT, ODD, NOT_ODD]] * sharpness
         triple = torch.sigmoid(2 * sharpness * (predicted[:, [FEATURED, SPIRAL, ODD]] - 0.5))
         odd = triple.prod(dim=1).clamp(1e-4, 1 - 1e-4)
@@ -117,28 +105,12 @@ class VotesTask(lightning.LightningModule):
             "votes": 40 * _mean_square(predicted, votes),
             "debiased": 20 * _mean_square(seen_debiased, debiased),
             "class": 0.5 * _cross_entropy(class_logits, class5),
-            "rules": 0.3 * self._rules(predicted, rules),
             "group": 0.25 * _cross_entropy(five, group),
             "odd": 0.1 * _cross_entropy(torch.stack([1 - odd, odd], 1).log(), odd_spiral),
             "galaxy_zoo_1": 0.15 * _cross_entropy(self.galaxy_zoo_1(features), galaxy_zoo_1),
             "taught": 20 * _mean_square(predicted, taught),
             "hubble": 2 * _mean_square(self.hubble(features), hubble),
         }
-
-    def _rules(self, predicted: Tensor, holds: Tensor) -> Tensor:
-        """
-        Cross-entropy of whether each rule holds.
-
-        A vote near its threshold passes it or not by its noise, so these yes
-        and no, known for every picture of the challenge, tell the vote itself.
-        """
-        above = self.rule_sharpness.exp() * (predicted[:, RULE_VOTES] - self.thresholds)
-        passed = logsigmoid(above)
-        passed = torch.cat([passed[:, :4], passed[:, 4:].sum(dim=1, keepdim=True)], dim=1)
-        failed = torch.log1p(-passed.exp().clamp(max=1 - 1e-5))
-        known = torch.isfinite(holds)
-        entropy = -torch.where(holds == 1, passed, failed)
-        return torch.where(known, entropy, 0.0).sum() / len(holds)
 
     def configure_optimizers(self) -> dict[str, object]:
         """AdamW with a warm-up and a cosine to zero."""

@@ -19,9 +19,7 @@ SEED = 20
 # matched on the galaxies of one Stripe 82 field, see the recipe's README.
 SDSS_STRETCH = LuptonStretch(stretch=1.0, Q=10.0, minimum=0.08, scales=(0.8, 1.0, 1.55))
 # How often a row is drawn, by the best label that it has.
-WEIGHTS = {"votes": 4.0, "debiased": 2.5, "rules": 1.5, "other": 0.6}
-
-ODD_SPIRALS = 0.13  # how much rarer odd spirals are in the challenge than in the files
+WEIGHTS = {"votes": 4.0, "debiased": 2.5, "class5": 2.0, "group": 1.0, "other": 0.6}
 
 
 def input_spec(galaxies: LabelledGalaxies, side: int) -> InputSpec:
@@ -60,19 +58,16 @@ def batches(
     if len(galaxies) < batch_size:
         raise ValueError(f"{len(galaxies)} training rows do not make a batch of {batch_size}")
     weights = np.full(len(galaxies), WEIGHTS["other"])
-    for name in ("rules", "debiased", "votes"):
+    for name in ("group", "class5"):
+        weights[getattr(galaxies, name) >= 0] = WEIGHTS[name]
+    for name in ("debiased", "votes"):
         weights[np.isfinite(getattr(galaxies, name)).all(axis=1)] = WEIGHTS[name]
-    # Odd spirals were sought out: 21 % of the pictures without votes, but 3 % of those with. A
-    # network that sees them so often takes galaxies of their looks to be odder than they are.
-    sought = (galaxies.odd_spiral == 1) & ~np.isfinite(galaxies.votes).all(axis=1)
-    weights[sought] *= ODD_SPIRALS
     tensors = [torch.from_numpy(galaxies.pictures)]
     tensors += [torch.from_numpy(a) for a in (galaxies.votes, galaxies.debiased)]
     tensors += [
         torch.from_numpy(a.astype(np.int64))
         for a in (galaxies.class5, galaxies.group, galaxies.odd_spiral, galaxies.galaxy_zoo_1)
     ]
-    tensors.insert(4, torch.from_numpy(galaxies.rules))
     tensors += [torch.from_numpy(a) for a in (galaxies.hubble, taught)]
     sampler = WeightedRandomSampler(
         weights, len(galaxies), generator=torch.Generator().manual_seed(seed)
