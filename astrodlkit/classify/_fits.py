@@ -93,6 +93,11 @@ def fit_full(
     """Train everything."""
     from ..training import LabelsTask
 
+    network.train()
+    for layer in network.modules():
+        # Statistics of a few rows are worse than those that the network comes with.
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.eval()
     n_training = int((~rows.held).sum())
     processes = devices if isinstance(devices, int) and devices > 0 else np.size(devices)
     steps = max(1, n_training // (batch_size * processes))

@@ -345,7 +345,7 @@ class TestFull:
                     table = QTable({name: file[name] for name in file})
                 tuned = load_model(here / "base", device="cpu").fine_tune(
                     table, "kind", bands=("red", "green", "blue"), mode="full", epochs=2,
-                    batch_size=8, devices=2, strategy="ddp_spawn", progress=False,
+                    batch_size=8, rate=0.05, devices=2, strategy="ddp_spawn", progress=False,
                 )
                 tuned.save(here / "tuned")
             """)
