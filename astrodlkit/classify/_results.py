@@ -86,6 +86,7 @@ def join(
         for head in output.heads:
             replaced.update(head.column_names(spread=True, interval=LEVELS[0]))
     result.remove_columns([name for name in result.colnames if name in replaced])
-    result.add_columns(list(answers.itercols()), names=answers.colnames)
+    # They are new arrays: no need for another copy.
+    result.add_columns(list(answers.itercols()), names=answers.colnames, copy=False)
     result.meta[PROVENANCE] = dict(provenance)
     return result

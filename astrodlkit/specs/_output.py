@@ -172,10 +172,8 @@ class Head(Record):
             raise ValueError(f"interval must be one of {LEVELS}, got {interval!r}")
         if self.kind == "classes":
             return self._tabulate_classes(values, spread)
-        # A copy in which each label lies in one piece, which is faster to work on.
-        numbers = np.array(np.moveaxis(values, 0, -1), order="C")
-        centres = numbers[:, 0] if self.kind == "numbers" else numbers
-        scales = numbers[:, -1] if self.kind == "numbers" else numbers
+        centres = _columns(values[..., 0] if self.kind == "numbers" else values)
+        scales = _columns(values[..., 1]) if self.kind == "numbers" else centres
         places = range(len(self.labels))
         descriptions = self.descriptions or ("",) * len(self.labels)
         columns = [self._column(i, "", centres[i], descriptions[i]) for i in places]
@@ -357,6 +355,17 @@ class OutputSpec(Record):
         for head in self.heads:
             spread = outputs.get(f"{head.name}_spread")
             columns = head.tabulate(outputs[head.name], spread, interval=interval)
-            for name, column in columns.items():
-                table[name] = column
+            # They are new arrays: no need for copies.
+            table.add_columns(list(columns.values()), names=list(columns), copy=False)
         return table
+
+
+def _columns(values: NDArray) -> list[NDArray]:
+    """The columns of an array, each in memory of its own, so that one can be kept by itself."""
+    columns = [np.empty(len(values), values.dtype) for _ in values.T]
+    # A few thousand rows at a time, which stay in the cache until they are read.
+    for start in range(0, len(values), 4096):
+        rows = slice(start, start + 4096)
+        for column, part in zip(columns, values[rows].T, strict=True):
+            column[rows] = part
+    return columns
