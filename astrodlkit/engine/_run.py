@@ -1,8 +1,9 @@
 """Arrays through a network, in pieces."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +15,8 @@ T = TypeVar("T")
 
 # On a CPU more images at once overflow the caches: 32 are 1.3 to 1.7 times as fast as 256.
 _CPU_PIECE = 32
+# Held while torch's number of threads is another for a moment.
+_THREADS = threading.Lock()
 
 
 def run_batches(
@@ -41,7 +44,9 @@ def run_batches(
     images : `~numpy.ndarray` of float32, shape (n, c, ny, nx)
         What the network takes.
     batch_size : int
-        Most images at a time; on a CPU they go in pieces of 32 at most.
+        Most images at a time; on a CPU they go in pieces of 32 at most, of
+        which several are computed at once by a thread each, as many as torch
+        has threads (`torch.get_num_threads`).
     device : `torch.device`
         Where the network is.
     precision : {"float32", "bfloat16"}
@@ -73,20 +78,56 @@ def run_batches(
         # One blank image tells the shapes.
         images = np.zeros((1, *images.shape[1:]), dtype=np.float32)
     step = min(batch_size, _CPU_PIECE) if device.type == "cpu" else batch_size
-    parts: dict[str, list[np.ndarray]] = {}
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode())
-        if precision == "bfloat16":
-            stack.enter_context(torch.autocast(device.type, dtype=torch.bfloat16))
-        elif device.type == "cuda":
-            # TF32, torch's default for convolutions, keeps 10 bits only.
-            stack.enter_context(torch.backends.cudnn.flags(enabled=True, allow_tf32=False))
-        for start in range(0, len(images), step):
-            batch = torch.from_numpy(images[start : start + step])
-            batch = batch.to(device, memory_format=torch.channels_last)
-            for name, values in forward(batch).items():
-                parts.setdefault(name, []).append(values.float().cpu().numpy())
-    return {name: np.concatenate(values)[:n] for name, values in parts.items()}
+
+    @torch.inference_mode()
+    def answer(start: int) -> dict[str, np.ndarray]:
+        batch = torch.from_numpy(images[start : start + step])
+        batch = batch.to(device, memory_format=torch.channels_last)
+        with _format(precision, device):
+            return {name: values.float().cpu().numpy() for name, values in forward(batch).items()}
+
+    starts = range(0, len(images), step)
+    threads = torch.get_num_threads()
+    workers = min(threads, len(starts)) if device.type == "cpu" else 1
+    if workers == 1:
+        parts = [answer(start) for start in starts]
+    else:
+        with _pool(workers, threads // workers) as pool:
+            parts = list(pool.map(answer, starts))
+    return {name: np.concatenate([part[name] for part in parts])[:n] for name in parts[0]}
+
+
+def _format(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    if precision == "bfloat16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    if device.type == "cuda":
+        # TF32, torch's default for convolutions, keeps 10 bits only.
+        return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return nullcontext()
+
+
+@contextmanager
+def _pool(workers: int, threads: int) -> Iterator[ThreadPoolExecutor]:
+    """
+    Workers that each have so many of torch's threads.
+
+    Threads that work on one piece wait for each other at every layer, which
+    on a busy machine takes many times as long as the work.
+    """
+    started = threading.Barrier(workers)
+
+    def start(_: int) -> None:
+        torch.get_num_threads()  # at its first use torch would set the usual number
+        torch.set_num_threads(threads)
+        started.wait()
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="astrodlkit") as pool:
+        with _THREADS:
+            usual = torch.get_num_threads()
+            list(pool.map(start, range(workers)))
+            # A worker keeps its number; this puts back that of threads to come.
+            torch.set_num_threads(usual)
+        yield pool
 
 
 def check_batch_size(batch_size: int) -> None:
@@ -131,7 +172,8 @@ def prefetch(items: Iterable[T]) -> Iterator[T]:
     """
     iterator = iter(items)
     end: Any = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="astrodlkit") as pool:
+    # With one of torch's threads: the others are busy with the caller's work.
+    with _pool(1, threads=1) as pool:
         coming = pool.submit(next, iterator, end)
         while (item := coming.result()) is not end:
             coming = pool.submit(next, iterator, end)

@@ -1,5 +1,6 @@
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -130,3 +131,63 @@ def test_two_threads_give_the_same_numbers(network):
         thread.join()
     for numbers in found:
         assert_array_equal(numbers, expected)
+
+
+@pytest.fixture
+def threads():
+    """Sets torch's number of threads, and puts it back."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_pieces_are_computed_by_several_threads_and_come_back_in_order(network, threads):
+    x = images(200)
+    threads(1)
+    expected = run_batches(network, x, batch_size=8, device=CPU)["numbers"]
+    threads(3)
+    seen = {}
+    together = threading.Barrier(3, timeout=20)
+
+    def forward(batch):
+        if threading.get_ident() not in seen:
+            seen[threading.get_ident()] = torch.get_num_threads(), torch.is_inference_mode_enabled()
+            together.wait()
+        return network(batch)
+
+    found = run_batches(forward, x, batch_size=8, device=CPU)["numbers"]
+    assert_array_equal(found, expected)
+    assert list(seen.values()) == [(1, True)] * 3
+    assert threading.get_ident() not in seen
+
+
+def test_few_pieces_have_several_threads_each(network, threads):
+    threads(4)
+    seen = []
+
+    def forward(batch):
+        seen.append(torch.get_num_threads())
+        return network(batch)
+
+    run_batches(forward, images(20), batch_size=10, device=CPU)
+    assert seen == [2, 2]
+    run_batches(forward, images(20), batch_size=20, device=CPU)
+    assert seen == [2, 2, 4]
+
+
+def test_torchs_number_of_threads_stays_what_it_is(network, threads):
+    threads(3)
+    taken = prefetch(torch.get_num_threads() for _ in range(3))
+    assert next(taken) == 1
+    run_batches(network, images(40), batch_size=8, device=CPU)
+    assert torch.get_num_threads() == 3
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 3
+    taken.close()
+
+
+def test_an_error_of_the_network_arrives_from_its_thread(threads):
+    threads(2)
+    with pytest.raises(RuntimeError, match="shape"):
+        run_batches(lambda x: {"numbers": x.reshape(-1, 7)}, images(40), batch_size=8, device=CPU)
+    assert torch.get_num_threads() == 2
