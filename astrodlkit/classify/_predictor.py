@@ -278,7 +278,7 @@ class Predictor(ABC):
                 flags = np.bitwise_or.reduce([found for _, _, found in pieces])
                 seen = (flags & NO_PIXELS) == 0
                 answers = [
-                    run(images[seen])
+                    run(images if seen.all() else images[seen])
                     for group, (_, images, _) in zip(groups, pieces, strict=True)
                     for run in group.runs
                 ]

@@ -91,9 +91,11 @@ class Rows:
                 if len(seen):
                     kept = cutouts if len(seen) == len(cutouts) else cutouts[seen]
                     where = np.arange(m)[places][seen]
-                    images[where], flags[where] = spec.prepare(
-                        kept, bands=self.bands, stretch=stretch
-                    )
+                    found, flags[where] = spec.prepare(kept, bands=self.bands, stretch=stretch)
+                    if len(where) == m and isinstance(places, slice):
+                        images = found  # all rows in their order: no need for a copy
+                    else:
+                        images[where] = found
             yield part, images, flags
 
 
