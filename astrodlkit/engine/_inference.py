@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ._folding import FoldedConvolution, find_chains
+from ._threads import worker_pool
 
 __all__ = ["InferenceCopies"]
 
@@ -73,7 +74,9 @@ class InferenceCopies:
         if state != self._state:
             self._state, self._copies = state, {}
         if precision not in self._copies:
-            self._copies[precision] = _copy(module, self._shape, precision)
+            with worker_pool(1, threads=1) as pool:
+                made = pool.submit(_copy, module, self._shape, precision)
+                self._copies[precision] = made.result()
         return self._copies[precision]
 
 

@@ -1,22 +1,18 @@
 """Arrays through a network, in pieces."""
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["check_batch_size", "prefetch", "run_batches"]
+from ._threads import worker_pool
 
-T = TypeVar("T")
+__all__ = ["check_batch_size", "run_batches"]
 
 # On a CPU more images at once overflow the caches: 32 are 1.3 to 1.7 times as fast as 256.
 _CPU_PIECE = 32
-# Held while torch's number of threads is another for a moment.
-_THREADS = threading.Lock()
 
 
 def run_batches(
@@ -92,7 +88,7 @@ def run_batches(
     if workers == 1:
         parts = [answer(start) for start in starts]
     else:
-        with _pool(workers, threads // workers) as pool:
+        with worker_pool(workers, threads // workers) as pool:
             parts = list(pool.map(answer, starts))
     return {name: np.concatenate([part[name] for part in parts])[:n] for name in parts[0]}
 
@@ -104,30 +100,6 @@ def _format(precision: str, device: torch.device) -> AbstractContextManager[Any]
         # TF32, torch's default for convolutions, keeps 10 bits only.
         return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     return nullcontext()
-
-
-@contextmanager
-def _pool(workers: int, threads: int) -> Iterator[ThreadPoolExecutor]:
-    """
-    Workers that each have so many of torch's threads.
-
-    Threads that work on one piece wait for each other at every layer, which
-    on a busy machine takes many times as long as the work.
-    """
-    started = threading.Barrier(workers)
-
-    def start(_: int) -> None:
-        torch.get_num_threads()  # at its first use torch would set the usual number
-        torch.set_num_threads(threads)
-        started.wait()
-
-    with ThreadPoolExecutor(workers, thread_name_prefix="astrodlkit") as pool:
-        with _THREADS:
-            usual = torch.get_num_threads()
-            list(pool.map(start, range(workers)))
-            # A worker keeps its number; this puts back that of threads to come.
-            torch.set_num_threads(usual)
-        yield pool
 
 
 def check_batch_size(batch_size: int) -> None:
@@ -148,33 +120,3 @@ def check_batch_size(batch_size: int) -> None:
         raise ValueError(f"batch_size must be a positive integer, got {batch_size!r}")
     if batch_size < 1:
         raise ValueError(f"batch_size must be a positive integer, got {batch_size}")
-
-
-def prefetch(items: Iterable[T]) -> Iterator[T]:
-    """
-    Make the next item in a thread while the caller works on the last one.
-
-    Parameters
-    ----------
-    items : iterable
-        What is to be made; one item is held in advance.
-
-    Yields
-    ------
-    item : object
-        The items, in order.
-
-    Examples
-    --------
-    >>> from astrodlkit.engine import prefetch
-    >>> list(prefetch(range(3)))
-    [0, 1, 2]
-    """
-    iterator = iter(items)
-    end: Any = object()
-    # With one of torch's threads: the others are busy with the caller's work.
-    with _pool(1, threads=1) as pool:
-        coming = pool.submit(next, iterator, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, iterator, end)
-            yield item

@@ -1,5 +1,4 @@
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from astrodlkit.engine import prefetch, run_batches
+from astrodlkit.engine import run_batches
 
 CPU = torch.device("cpu")
 
@@ -85,37 +84,6 @@ def test_a_wrong_batch_size(network, batch_size):
         run_batches(network, images(1), batch_size=batch_size, device=CPU)
 
 
-def test_prefetch_keeps_the_order():
-    assert list(prefetch(iter(range(20)))) == list(range(20))
-    assert list(prefetch([])) == []
-
-
-def test_prefetch_works_ahead_by_one_in_another_thread():
-    made = []
-
-    def items():
-        for i in range(5):
-            made.append((i, threading.current_thread() is threading.main_thread()))
-            yield i
-
-    taken = prefetch(items())
-    assert next(taken) == 0
-    time.sleep(0.2)
-    assert made == [(0, False), (1, False)]
-    taken.close()
-
-
-def test_an_error_on_the_way_arrives():
-    def items():
-        yield 1
-        raise ValueError("the second")
-
-    taken = prefetch(items())
-    assert next(taken) == 1
-    with pytest.raises(ValueError, match="the second"):
-        next(taken)
-
-
 def test_two_threads_give_the_same_numbers(network):
     x = images(40)
     expected = run_batches(network, x, batch_size=16, device=CPU)["numbers"]
@@ -177,13 +145,10 @@ def test_few_pieces_have_several_threads_each(network, threads):
 
 def test_torchs_number_of_threads_stays_what_it_is(network, threads):
     threads(3)
-    taken = prefetch(torch.get_num_threads() for _ in range(3))
-    assert next(taken) == 1
     run_batches(network, images(40), batch_size=8, device=CPU)
     assert torch.get_num_threads() == 3
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(torch.get_num_threads).result() == 3
-    taken.close()
 
 
 def test_an_error_of_the_network_arrives_from_its_thread(threads):
