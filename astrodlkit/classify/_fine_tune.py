@@ -53,7 +53,7 @@ def fine_tune(
     views: int | None = None,
     epochs: int = 30,
     batch_size: int = 32,
-    rate: float = 5e-4,
+    rate: float = 1e-3,
     patience: int = 6,
     folder: PathLike | None = None,
     devices: Any = 1,

@@ -108,6 +108,8 @@ def fit_full(
         Augmentation(shape=spec.shape, mirror=spec.mirror),
         max_steps=epochs * steps,
         rate=rate,
+        # Without statistics of the batch nothing else holds large steps back.
+        largest_gradient=1.0,
         seed=seed,
     )
     fit(

@@ -5,7 +5,7 @@ from typing import Any
 
 import lightning.pytorch as lightning
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ..networks import HeadsNetwork
@@ -57,6 +57,8 @@ class LabelsTask(lightning.LightningModule):
         Part of the features that is left out in training.
     weight_decay : float, optional
         Of AdamW.
+    largest_gradient : float, optional
+        Norm to which larger gradients are shortened.
     seed : int, optional
         Seeds the augmentation.
 
@@ -99,6 +101,7 @@ class LabelsTask(lightning.LightningModule):
         smoothing: float = 0.03,
         dropout: float = 0.3,
         weight_decay: float = 0.02,
+        largest_gradient: float | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -118,7 +121,7 @@ class LabelsTask(lightning.LightningModule):
         self.class_weights = dict(class_weights or {})
         self.smoothing, self.weight_decay = smoothing, weight_decay
         self.max_steps, self.rate, self.backbone_rate = max_steps, rate, backbone_rate
-        self.seed = seed
+        self.largest_gradient, self.seed = largest_gradient, seed
         for name in ("mean", "std"):
             values = torch.tensor(getattr(spec, name))[:, None, None]
             self.register_buffer(f"picture_{name}", values, persistent=False)
@@ -182,6 +185,11 @@ class LabelsTask(lightning.LightningModule):
             views = interpolate(views, shape, mode="bilinear", antialias=True)
         loss = self.loss((views, *labels))
         self.log("validation_loss", loss, batch_size=len(pictures), prog_bar=True, sync_dist=True)
+
+    def on_before_optimizer_step(self, _: torch.optim.Optimizer) -> None:
+        """Shorten large gradients; Lightning does not where the optimizer is a fused one."""
+        if self.largest_gradient is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.largest_gradient)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW with a warm-up and a cosine to zero."""

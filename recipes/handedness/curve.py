@@ -5,52 +5,95 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from spirals import Spirals, read_spirals
+from spirals import NAMES, Spirals, read_spirals
+from torch.nn.functional import interpolate
 
 from astrodlkit import CutoutClassifier, load_model
+from astrodlkit.networks import HeadsNetwork
+from astrodlkit.specs import Head, OutputSpec
+from astrodlkit.training import Augmentation, LabelsTask, fit, make_batches
 
-# Views of a picture that are shown to the network in a training, whatever the number of labels.
-SHOWN = 8000
+# Pictures shown in a training, whatever the number of labels.
+SHOWN = 16_000
+BATCH = 32
 METHODS = ("frozen", "full", "scratch")
 
 
-def make_base(method: str, side: int, seed: int) -> CutoutClassifier:
-    """The bundled model for pictures of another size, or the same network untrained."""
+def make_base(side: int) -> CutoutClassifier:
+    """The bundled model for pictures of another size."""
     model = load_model("galaxyzoo2", device="cpu")
     card = replace(model.card, input=replace(model.card.input, shape=(side, side)))
-    if method == "scratch":
-        torch.manual_seed(seed)
-        for layer in model.module.backbone.modules():
-            if hasattr(layer, "reset_parameters"):
-                layer.reset_parameters()
     return CutoutClassifier(card, model.module, device="cpu")
 
 
 def fine_tuned(
-    base: CutoutClassifier, spirals: Spirals, method: str, seed: int
+    spirals: Spirals, held: np.ndarray, *, mode: str, side: int, seed: int
 ) -> CutoutClassifier:
-    """The base with the winding learned from some spirals and their mirror images."""
-    n = len(spirals)
-    both = spirals.with_mirrored()
-    # A spiral and its mirror image must not be on different sides.
-    held = np.tile(np.random.default_rng(seed).permutation(n) < n // 5, 2)
-    options = {}
-    if method != "frozen":
-        epochs = max(1, round(SHOWN / (~held).sum()))
-        options = {"mode": "full", "epochs": epochs, "patience": epochs}
-    return base.fine_tune(
-        both.cutouts,
-        both.winding,
+    """The bundled model with the winding learned from some spirals."""
+    epochs = max(1, round(SHOWN / (~held).sum()))
+    return make_base(side).fine_tune(
+        spirals.cutouts,
+        spirals.winding,
+        mode=mode,
         mirror=False,
         validation=held,
+        epochs=epochs,
+        patience=epochs,
         seed=seed,
         progress=False,
-        rate=2e-3 if method == "scratch" else 1e-3,
-        **options,
     )
+
+
+def from_scratch(spirals: Spirals, held: np.ndarray, *, side: int, seed: int) -> CutoutClassifier:
+    """The same network without what it knows, as long and on the same views."""
+    base = make_base(side)
+    spec = replace(base.card.input, mirror=False)
+    output = OutputSpec(heads=(Head(name="class", kind="classes", labels=tuple(NAMES[1:])),))
+    options = {
+        "backbone": base.card.options["backbone"],
+        "heads": [{"name": "class", "kind": "classes", "n": 2}],
+    }
+    torch.manual_seed(seed)
+    network = HeadsNetwork(**options)
+    pictures = resized(spirals.pictures, side)
+    winding = (spirals.winding == NAMES[2]).astype(np.int64)
+    steps = SHOWN // BATCH
+    task = LabelsTask(
+        network,
+        output,
+        spec,
+        Augmentation(shape=spec.shape, mirror=False),
+        max_steps=steps,
+        seed=seed,
+    )
+    with TemporaryDirectory() as folder:
+        fit(
+            task,
+            make_batches(pictures[~held], [winding[~held]], batch_size=BATCH, seed=seed),
+            validation=make_batches(pictures[held], [winding[held]], batch_size=BATCH),
+            folder=folder,
+            max_steps=steps,
+            seed=seed,
+            decay=1 - 10 / steps,
+            patience=steps,
+            progress=False,
+        )
+    card = replace(
+        base.card, architecture="heads", options=options, input=spec, output=output, figures=()
+    )
+    return CutoutClassifier(card, network, device="cpu")
+
+
+def resized(pictures: np.ndarray, side: int) -> np.ndarray:
+    """Pictures of another size, as `InputSpec` makes them."""
+    small = interpolate(
+        torch.from_numpy(pictures).float(), (side, side), mode="bilinear", antialias=True
+    )
+    return small.round().to(torch.uint8).numpy()
 
 
 def main() -> None:
@@ -75,7 +118,15 @@ def main() -> None:
                 if (method, len(rows), draw) in done:
                     continue
                 start = time.process_time()
-                tuned = fine_tuned(make_base(method, args.side, draw), training[rows], method, draw)
+                spirals = training[rows].with_mirrored()
+                # A spiral and its mirror image must not be on different sides.
+                order = np.random.default_rng(draw).permutation(len(rows))
+                held = np.tile(order < len(rows) // 5, 2)
+                options = {"side": args.side, "seed": draw}
+                if method == "scratch":
+                    tuned = from_scratch(spirals, held, **options)
+                else:
+                    tuned = fine_tuned(spirals, held, mode=method, **options)
                 seconds = time.process_time() - start
                 given = np.asarray(tuned.predict(both.cutouts, views=4)["class"])
                 right = (given == both.winding).reshape(2, -1).mean(axis=0)
