@@ -54,11 +54,11 @@ def find_similar(
     Raises
     ------
     TypeError, ValueError
-        As in `CutoutClassifier.find_similar`.
+        As in `~astrodlkit.classify.CutoutClassifier.find_similar`.
 
     See Also
     --------
-    CutoutClassifier.find_similar : Takes features that are already there.
+    astrodlkit.classify.CutoutClassifier.find_similar : Takes features that are already there.
     CutoutClassifier.embed : The features.
 
     Examples

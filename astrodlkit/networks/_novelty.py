@@ -156,7 +156,7 @@ class Novelty(nn.Module):
         Parameters
         ----------
         values : Tensor, shape (n, d)
-            From `moments`.
+            Means and deviations of the maps.
 
         Returns
         -------
