@@ -17,8 +17,6 @@ from astrodlkit.networks import HeadsNetwork
 from astrodlkit.specs import Head, OutputSpec
 from astrodlkit.training import Augmentation, LabelsTask, fit, make_batches
 
-# Pictures shown in a training, whatever the number of labels.
-SHOWN = 16_000
 BATCH = 32
 METHODS = ("frozen", "full", "scratch")
 
@@ -31,10 +29,10 @@ def make_base(side: int) -> CutoutClassifier:
 
 
 def fine_tuned(
-    spirals: Spirals, held: np.ndarray, *, mode: str, side: int, seed: int
+    spirals: Spirals, held: np.ndarray, *, mode: str, side: int, shown: int, seed: int
 ) -> CutoutClassifier:
     """The bundled model with the winding learned from some spirals."""
-    epochs = max(1, round(SHOWN / (~held).sum()))
+    epochs = max(1, round(shown / (~held).sum()))
     return make_base(side).fine_tune(
         spirals.cutouts,
         spirals.winding,
@@ -48,7 +46,9 @@ def fine_tuned(
     )
 
 
-def from_scratch(spirals: Spirals, held: np.ndarray, *, side: int, seed: int) -> CutoutClassifier:
+def from_scratch(
+    spirals: Spirals, held: np.ndarray, *, side: int, shown: int, seed: int
+) -> CutoutClassifier:
     """The same network without what it knows, as long and on the same views."""
     base = make_base(side)
     spec = replace(base.card.input, mirror=False)
@@ -61,7 +61,7 @@ def from_scratch(spirals: Spirals, held: np.ndarray, *, side: int, seed: int) ->
     network = HeadsNetwork(**options)
     pictures = resized(spirals.pictures, side)
     winding = (spirals.winding == NAMES[2]).astype(np.int64)
-    steps = SHOWN // BATCH
+    steps = shown // BATCH
     task = LabelsTask(
         network,
         output,
@@ -78,7 +78,7 @@ def from_scratch(spirals: Spirals, held: np.ndarray, *, side: int, seed: int) ->
             folder=folder,
             max_steps=steps,
             seed=seed,
-            decay=1 - 10 / steps,
+            decay=1 - 1 / max(2.0, steps / 10),
             patience=steps,
             progress=False,
         )
@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, nargs="+", default=[3, 2, 1], help="for each number")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--side", type=int, default=64, help="pixels of a picture")
+    parser.add_argument("--shown", type=int, default=16_000, help="pictures shown in a training")
     args = parser.parse_args()
 
     training, validation = (read_spirals(args.data, split) for split in (0, 1))
@@ -122,7 +123,7 @@ def main() -> None:
                 # A spiral and its mirror image must not be on different sides.
                 order = np.random.default_rng(draw).permutation(len(rows))
                 held = np.tile(order < len(rows) // 5, 2)
-                options = {"side": args.side, "seed": draw}
+                options = {"side": args.side, "shown": args.shown, "seed": draw}
                 if method == "scratch":
                     tuned = from_scratch(spirals, held, **options)
                 else:
