@@ -202,7 +202,18 @@ def fine_tune(
     novelty = _novelty_head(classifier, rows)
     if novelty is not None:
         options["novelty"] = classifier.card.options["novelty"]
-    card = _card(classifier.card, rows, spec, options, name=name, title=title, mode=mode, seed=seed)
+    drawn = np.ndim(validation) == 0
+    card = _card(
+        classifier.card,
+        rows,
+        spec,
+        options,
+        name=name,
+        title=title,
+        mode=mode,
+        split="drawn at random, with the same part of each class" if drawn else "given by the user",
+        seed=seed,
+    )
     network = make_network(classifier.module.backbone, options, rows, seed).to(classifier.device)
     precision = resolve_precision(precision, classifier.device, difference=lambda: 0.0)
     run = partial(run_batches, batch_size=batch_size, device=classifier.device)
@@ -277,6 +288,7 @@ def _card(
     name: str,
     title: str,
     mode: str,
+    split: str,
     seed: int,
 ) -> ModelCard:
     """The card, without figures."""
@@ -285,9 +297,10 @@ def _card(
         origin += f" (sha256 {base.weights.sha256})"
     licence = base.licence or Licence(weights="not stated", data="not stated")
     n_held = int(rows.held.sum())
+    labelled = [head.name for head in rows.output.heads]
     return ModelCard(
         name=name,
-        title=title or f"{', '.join(rows.output.columns)}: fine-tuned from {base.full_name}",
+        title=title or f"{', '.join(labelled)}, fine-tuned from {base.full_name}",
         task="classify",
         architecture="heads",
         options=options,
@@ -297,7 +310,7 @@ def _card(
             data=f"{len(rows.held)} labelled pictures of a user's; started from {origin}",
             n_train=len(rows.held) - n_held,
             n_validation=n_held,
-            split=f"drawn at random with seed {seed}, or given by the user",
+            split=split,
             seed=seed,
             recipe=f"CutoutClassifier.fine_tune(mode={mode!r})",
             date=datetime.now(UTC).date().isoformat(),

@@ -44,7 +44,7 @@ def base():
     return CutoutClassifier(card, module, device="cpu")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def table():
     """Forty discs with labels of every kind; brightness tells them."""
     rng = np.random.default_rng(1)
@@ -92,6 +92,29 @@ def test_it_is_saved_and_loaded_like_any_other(base, table, tmp_path):
         tuned.predict(table, bands=BANDS)["predicted_kind_probability"],
         atol=0.01,
     )
+
+
+def test_with_rows_enough_it_is_calibrated_and_knows_what_is_new(base, table, tmp_path):
+    options = {**OPTIONS, "novelty": "grey"}
+    novelty = Head(name="novelty", kind="fractions", labels=("novelty",))
+    knowing = CutoutClassifier(
+        replace(
+            base.card,
+            options=options,
+            output=replace(base.card.output, heads=(*base.card.output.heads, novelty)),
+        ),
+        build("heads", **options),
+        device="cpu",
+    )
+    knowing.module.load_state_dict(base.module.state_dict(), strict=False)
+    tune(knowing, table, {"kind2": "kind", "flux": "level"}, validation=0.5).save(tmp_path)
+    tuned = load_model(tmp_path, device="cpu")
+    assert all(head.calibration for head in tuned.card.output.heads if head.name != "novelty")
+    result = tuned.predict(table, bands=BANDS)
+    assert (result["flux_error"] > 0).all()
+    assert 0.2 < result["novelty"].mean() < 0.8
+    table["cutout"][0] = np.random.default_rng(0).uniform(0, 255, (3, 32, 32))
+    assert tuned.predict(table[:1], bands=BANDS)["novelty"][0] > 0.95
 
 
 def test_the_base_is_left_alone(base, table):
