@@ -169,7 +169,9 @@ def _plain(values: Any) -> tuple[NDArray, NDArray[np.bool_]]:
         array = np.asarray(np.ma.getdata(values))
     except ValueError as exc:
         raise ValueError(f"labels must be an array: {exc}") from exc
-    return array, np.broadcast_to(False if mask is None else mask, array.shape)
+    # That of pandas is a method.
+    no_mask = mask is None or callable(mask)
+    return array, np.broadcast_to(False if no_mask else mask, array.shape)
 
 
 def _objects(

@@ -80,8 +80,12 @@ class InferenceCopies:
         return self._copies[precision]
 
 
-@torch.no_grad()
 def _copy(module: nn.Module, shape: tuple[int, ...], precision: str) -> nn.Module:
+    with torch.no_grad():  # of this thread
+        return _folded(module, shape, precision)
+
+
+def _folded(module: nn.Module, shape: tuple[int, ...], precision: str) -> nn.Module:
     tensors = list(module.parameters())
     if not tensors:
         return module

@@ -75,11 +75,10 @@ def run_batches(
         images = np.zeros((1, *images.shape[1:]), dtype=np.float32)
     step = min(batch_size, _CPU_PIECE) if device.type == "cpu" else batch_size
 
-    @torch.inference_mode()
     def answer(start: int) -> dict[str, np.ndarray]:
         batch = torch.from_numpy(images[start : start + step])
         batch = batch.to(device, memory_format=torch.channels_last)
-        with _format(precision, device):
+        with torch.inference_mode(), _format(precision, device):
             return {name: values.float().cpu().numpy() for name, values in forward(batch).items()}
 
     starts = range(0, len(images), step)
