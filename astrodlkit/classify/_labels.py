@@ -166,7 +166,7 @@ def _plain(values: Any) -> tuple[NDArray, NDArray[np.bool_]]:
     values = getattr(values, "unmasked", values)
     values = getattr(values, "value", values)
     try:
-        array = np.asarray(np.ma.getdata(values))
+        array = np.asarray(values.data if isinstance(values, np.ma.MaskedArray) else values)
     except ValueError as exc:
         raise ValueError(f"labels must be an array: {exc}") from exc
     # That of pandas is a method.

@@ -11,6 +11,7 @@ from ._linear import fit_heads
 from ._losses import head_loss
 from ._novelty import fit_novelty
 from ._precision import depthwise_in_fp32
+from ._schedule import warm_up_and_cosine
 
 if TYPE_CHECKING:
     from ._task import LabelsTask
@@ -25,6 +26,7 @@ __all__ = [
     "fit_novelty",
     "head_loss",
     "make_batches",
+    "warm_up_and_cosine",
 ]
 
 

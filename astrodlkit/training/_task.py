@@ -13,6 +13,7 @@ from ..specs import InputSpec, OutputSpec
 from ._augment import Augmentation
 from ._losses import head_loss
 from ._precision import depthwise_in_fp32
+from ._schedule import warm_up_and_cosine
 
 __all__ = ["LabelsTask"]
 
@@ -203,17 +204,7 @@ class LabelsTask(lightning.LightningModule):
             weight_decay=self.weight_decay,
             fused=True,
         )
-        warm_up = max(1, self.max_steps // 20)
-        schedule = torch.optim.lr_scheduler.SequentialLR(
-            optimizer,
-            [
-                torch.optim.lr_scheduler.LinearLR(optimizer, 0.05, total_iters=warm_up),
-                torch.optim.lr_scheduler.CosineAnnealingLR(
-                    optimizer, max(1, self.max_steps - warm_up)
-                ),
-            ],
-            milestones=[warm_up],
-        )
+        schedule = warm_up_and_cosine(optimizer, self.max_steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

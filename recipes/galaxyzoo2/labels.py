@@ -23,6 +23,7 @@ class LabelledGalaxies:
     split: np.ndarray  # (n,) 0 training, 1 validation
     votes: np.ndarray  # (n, 37) vote fractions of the Kaggle challenge
     debiased: np.ndarray  # (n, 37) debiased fractions of Hart et al. 2016, cumulative
+    weighted: np.ndarray  # (n, 37) the same before debiasing: as the volunteers saw them
     class5: np.ndarray  # (n,) class by the rule of Zhu et al. 2019
     group: np.ndarray  # (n,) which of five answers has most votes
     odd_spiral: np.ndarray  # (n,) 1: featured, spiral and odd
@@ -40,7 +41,7 @@ class LabelledGalaxies:
         """All the sets in a folder, one below the other."""
         sets = [
             _read_kaggle(folder / "gz2_kaggle_96.h5"),
-            _read_hart(folder / "gz_votes37_96.h5"),
+            _read_hart(folder / "gz_votes37_96.h5", folder / "gz2_hart16_96.h5"),
             _read_galaxy_zoo_1(folder / "gz1_small_96.h5"),
             _read_efigi(folder / "efigi_88.h5"),
         ]
@@ -75,6 +76,7 @@ def _with_labels(pictures: np.ndarray, split: np.ndarray, **known: np.ndarray) -
     unknown = {
         "votes": np.full((n, 37), np.nan, np.float32),
         "debiased": np.full((n, 37), np.nan, np.float32),
+        "weighted": np.full((n, 37), np.nan, np.float32),
         "class5": np.full(n, -1),
         "group": np.full(n, -1),
         "odd_spiral": np.full(n, -1),
@@ -97,12 +99,18 @@ def _read_kaggle(path: Path) -> LabelledGalaxies:
         )
 
 
-def _read_hart(path: Path) -> LabelledGalaxies:
+def _read_hart(path: Path, weighted: Path) -> LabelledGalaxies:
     """Images with debiased votes; the Kaggle ones are left to the Kaggle set, which has them."""
+    with h5py.File(weighted) as file:
+        names = [f"gz2_{name}".encode() for name in file["ids"][()]]
+        seen = dict(zip(names, file["votes37_weighted"][()], strict=True))
     with h5py.File(path) as file:
         rows = np.flatnonzero(file["label_system"][()] == 1)
         return _with_labels(
-            _pictures(file, rows), file["split"][()][rows], debiased=file["votes37"][()][rows]
+            _pictures(file, rows),
+            file["split"][()][rows],
+            debiased=file["votes37"][()][rows],
+            weighted=np.stack([seen[name] for name in file["ids"][()][rows]]),
         )
 
 

@@ -2,12 +2,13 @@
 
 import lightning.pytorch as lightning
 import torch
+from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from astrodlkit.networks import GALAXY_ZOO_2, GalaxyZooNetwork
 from astrodlkit.specs import InputSpec
-from astrodlkit.training import Augmentation, depthwise_in_fp32
+from astrodlkit.training import Augmentation, depthwise_in_fp32, warm_up_and_cosine
 
 N_GALAXY_ZOO_1 = 5
 N_HUBBLE = 17
@@ -29,9 +30,9 @@ class VotesTask(lightning.LightningModule):
     """
     Galaxy Zoo votes from all the labels at hand.
 
-    The votes of the challenge are fitted directly. The debiased votes of Hart
-    et al. are the same logits seen through a scale and an offset for each
-    answer. The five classes and the weak labels are rules on the votes, and
+    The votes of the challenge are fitted directly. The votes of Hart et al.,
+    before and after debiasing, are the same logits seen through a scale and an
+    offset for each answer. The five classes and the weak labels are rules on the votes, and
     reach them through those rules. Galaxy Zoo 1 and EFIGI teach the backbone
     through heads of their own, which are thrown away. Where earlier networks are
     teachers, their mean answer stands in for the votes that nobody has given.
@@ -48,6 +49,8 @@ class VotesTask(lightning.LightningModule):
         Length of the cosine schedule.
     rate : float
         Largest learning rate of the heads; the backbone's is half of it.
+    drop_path : float
+        Probability that a picture skips the last residual block; less for earlier ones.
     seed : int
         Seeds the augmentation.
     """
@@ -60,15 +63,16 @@ class VotesTask(lightning.LightningModule):
         *,
         max_steps: int,
         rate: float = 1.5e-3,
+        drop_path: float = 0.15,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.network = network
         depthwise_in_fp32(network.backbone)
+        _drop_paths(network.backbone, drop_path)
         self.dropout = nn.Dropout(0.3)
         n_features = network.backbone.num_features
-        self.debiased_scale = nn.Parameter(torch.ones(len(COLUMNS)))
-        self.debiased_offset = nn.Parameter(torch.zeros(len(COLUMNS)))
+        self.debiased, self.weighted = ScaleAndOffset(), ScaleAndOffset()
         self.rule_sharpness = nn.Parameter(torch.tensor(2.0))
         self.galaxy_zoo_1 = nn.Linear(n_features, N_GALAXY_ZOO_1)
         self.hubble = nn.Linear(n_features, N_HUBBLE)
@@ -76,7 +80,7 @@ class VotesTask(lightning.LightningModule):
         self.max_steps, self.rate, self.seed = max_steps, rate, seed
 
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
-        """Loss of a batch: pictures and the eight kinds of labels."""
+        """Loss of a batch: pictures and the nine kinds of labels."""
         pictures, *labels = batch
         # A generator of the step's own: a resumed run sees what an unbroken one would.
         generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.global_step)
@@ -91,11 +95,13 @@ class VotesTask(lightning.LightningModule):
         return sum(losses.values())
 
     def _losses(self, features: Tensor, *labels: Tensor) -> dict[str, Tensor]:
-        votes, debiased, class5, group, odd_spiral, galaxy_zoo_1, hubble, taught = labels
+        votes, debiased, weighted, class5, group, odd_spiral, galaxy_zoo_1, hubble, taught = labels
         network = self.network
         logits = network.votes(features)
         predicted = network.tree(logits)
-        seen_debiased = network.tree(logits * self.debiased_scale + self.debiased_offset)
+        seen_debiased, seen_weighted = (
+            network.tree(system(logits)) for system in (self.debiased, self.weighted)
+        )
         class_logits = network.classes(predicted)
         sharpness = self.rule_sharpness.exp()
         five = predicted[:, [SMOOTH, FEATURED, ARTIFACT, ODD, NOT_ODD]] * sharpness
@@ -104,6 +110,7 @@ class VotesTask(lightning.LightningModule):
         return {
             "votes": 40 * _mean_square(predicted, votes),
             "debiased": 20 * _mean_square(seen_debiased, debiased),
+            "weighted": 20 * _mean_square(seen_weighted, weighted),
             "class": 0.5 * _cross_entropy(class_logits, class5),
             "group": 0.25 * _cross_entropy(five, group),
             "odd": 0.1 * _cross_entropy(torch.stack([1 - odd, odd], 1).log(), odd_spiral),
@@ -122,19 +129,31 @@ class VotesTask(lightning.LightningModule):
             weight_decay=0.02,
             fused=True,
         )
-        warm_up = max(1, self.max_steps // 20)
-        schedule = torch.optim.lr_scheduler.SequentialLR(
-            optimizer,
-            [
-                torch.optim.lr_scheduler.LinearLR(optimizer, 0.05, total_iters=warm_up),
-                torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.max_steps - warm_up),
-            ],
-            milestones=[warm_up],
-        )
+        schedule = warm_up_and_cosine(optimizer, self.max_steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+class ScaleAndOffset(nn.Module):
+    """Another system of votes: logits through a scale and an offset for each answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(len(COLUMNS)))
+        self.offset = nn.Parameter(torch.zeros(len(COLUMNS)))
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Logits of the other system."""
+        return logits * self.scale + self.offset
+
+
+def _drop_paths(backbone: nn.Module, rate: float) -> None:
+    """Stochastic depth (Huang et al. 2016, ECCV) in the residual blocks of a timm model."""
+    blocks = [m for m in backbone.modules() if isinstance(getattr(m, "drop_path", 0), nn.Identity)]
+    for i, block in enumerate(blocks):
+        block.drop_path = DropPath(rate * (i + 1) / len(blocks))
 
 
 def _mean_square(predicted: Tensor, wanted: Tensor) -> Tensor:
