@@ -14,8 +14,15 @@ from astrodlkit.classify import CutoutClassifier
 from astrodlkit.engine import run_batches
 from astrodlkit.networks import HeadsNetwork
 from astrodlkit.pretrained import Licence, ModelCard, Training, save_model
-from astrodlkit.specs import InputSpec
-from astrodlkit.training import calibrate
+from astrodlkit.specs import Head, InputSpec, OutputSpec
+from astrodlkit.training import calibrate, fit_novelty
+
+NOVELTY = Head(
+    name="novelty",
+    kind="fractions",
+    labels=("novelty",),
+    descriptions=("fraction of the validation galaxies that are nearer to the training galaxies",),
+)
 
 
 def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> ModelCard:
@@ -26,9 +33,9 @@ def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> Mo
         title="Hubble type and the sixteen EFIGI attributes from colour pictures of galaxies",
         task="classify",
         architecture="heads",
-        options={"backbone": BACKBONE, "heads": HEADS},
+        options={"backbone": BACKBONE, "heads": HEADS, "novelty": "colour"},
         input=spec,
-        output=OUTPUT,
+        output=OutputSpec(heads=(*OUTPUT.heads, NOVELTY)),
         training=Training(
             data="EFIGI (Baillard et al. 2011): SDSS gri colour pictures of nearby galaxies with "
             "a Hubble type and attributes; backbone started from galaxyzoo2",
@@ -75,16 +82,21 @@ def main() -> None:
 
     galaxies = EfigiGalaxies.read(args.data)
     held = galaxies[galaxies.split == 1]
-    network = HeadsNetwork(BACKBONE, HEADS)
-    network.load_state_dict(torch.load(args.network, weights_only=True))
+    network = HeadsNetwork(BACKBONE, HEADS, novelty="colour")
+    # What the training did not know of is fitted below.
+    network.load_state_dict(torch.load(args.network, weights_only=True), strict=False)
     card = make_card(
         input_spec(galaxies, args.side), len(galaxies) - len(held), len(held), args.seed
     )
     classifier = CutoutClassifier(card, network, device="cpu")
     images, _ = card.input.prepare(as_cutouts(held))
+    usual, _ = card.input.prepare(as_cutouts(galaxies[galaxies.split == 0]))
+    fit_novelty(
+        network, torch.tensor(usual).split(64), torch.tensor(images).split(64), spec=card.input
+    )
     outputs = run_batches(network, images, batch_size=256, device=classifier.device)
     labels = {head.name: getattr(held, head.name) for head in OUTPUT.heads}
-    classifier.card = replace(card, output=calibrate(OUTPUT, outputs, labels))
+    classifier.card = replace(card, output=calibrate(card.output, outputs, labels))
     measured = [f for views in (4, 1) for f in figures(classifier, galaxies, views=views)]
     card = replace(classifier.card, figures=tuple(measured))
     print(save_model(args.folder, card, network, overwrite=True))

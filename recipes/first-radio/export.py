@@ -14,8 +14,15 @@ from astrodlkit.classify import CutoutClassifier
 from astrodlkit.engine import run_batches
 from astrodlkit.networks import HeadsNetwork
 from astrodlkit.pretrained import Licence, ModelCard, Training, save_model
-from astrodlkit.specs import InputSpec
-from astrodlkit.training import calibrate
+from astrodlkit.specs import Head, InputSpec, OutputSpec
+from astrodlkit.training import calibrate, fit_novelty
+
+NOVELTY = Head(
+    name="novelty",
+    kind="fractions",
+    labels=("novelty",),
+    descriptions=("fraction of the validation sources that are nearer to the training sources",),
+)
 
 
 def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> ModelCard:
@@ -26,9 +33,9 @@ def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> Mo
         title="FRI, FRII, compact and bent radio sources from FIRST images",
         task="classify",
         architecture="heads",
-        options={"backbone": BACKBONE, "heads": HEADS},
+        options={"backbone": BACKBONE, "heads": HEADS, "novelty": "grey"},
         input=spec,
-        output=OUTPUT,
+        output=OutputSpec(heads=(*OUTPUT.heads, NOVELTY)),
         training=Training(
             data="FIRST images at 1.4 GHz with the labels of Griese et al. 2023; backbone started "
             "from galaxyzoo2",
@@ -53,7 +60,7 @@ def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> Mo
         "noise) that are centred and less than some 2.5 arcmin long.",
         not_for=(
             "fractions of classes in a sample: probabilities are for equally frequent classes",
-            "telling sources from artefacts and empty sky: every stamp gets a class",
+            "telling sources from artefacts and empty sky: see the column novelty",
             "surveys with another beam: what is compact depends on it",
             "commercial use, which the licence of the data excludes",
         ),
@@ -72,13 +79,18 @@ def main() -> None:
 
     sources = RadioSources.read(args.data)
     held = sources[sources.split == 1]
-    network = HeadsNetwork(BACKBONE, HEADS)
-    network.load_state_dict(torch.load(args.network, weights_only=True))
+    network = HeadsNetwork(BACKBONE, HEADS, novelty="grey")
+    # What the training did not know of is fitted below.
+    network.load_state_dict(torch.load(args.network, weights_only=True), strict=False)
     card = make_card(input_spec(sources, args.side), len(sources) - len(held), len(held), args.seed)
     classifier = CutoutClassifier(card, network, device="cpu")
     images, _ = card.input.prepare(as_cutouts(held))
+    usual, _ = card.input.prepare(as_cutouts(sources[sources.split == 0]))
+    fit_novelty(
+        network, torch.tensor(usual).split(64), torch.tensor(images).split(64), spec=card.input
+    )
     outputs = run_batches(network, images, batch_size=256, device=classifier.device)
-    classifier.card = replace(card, output=calibrate(OUTPUT, outputs, {"class": held.label}))
+    classifier.card = replace(card, output=calibrate(card.output, outputs, {"class": held.label}))
     measured = [f for views in (8, 1) for f in figures(classifier, sources, views=views)]
     card = replace(classifier.card, figures=tuple(measured))
     print(save_model(args.folder, card, network, overwrite=True))
