@@ -155,8 +155,8 @@ def _parsed(values: Any, n: int, name: str | None, what: str) -> Labels:
         return _fractions(numbers, name, tuple(f"{name}_{i}" for i in range(array.shape[1])))
     name = name or _NAMES["numbers"]
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)[:, None]
-    units = {} if unit is None else {"units": (str(unit),)}
-    head = Head(name=name, kind="numbers", labels=(name,), **units)
+    units = () if unit is None else (str(unit),)
+    head = Head(name=name, kind="numbers", labels=(name,), units=units)
     return Labels(head, numbers.astype(np.float32))
 
 
@@ -169,9 +169,9 @@ def _plain(values: Any) -> tuple[NDArray, NDArray[np.bool_]]:
         array = np.asarray(values.data if isinstance(values, np.ma.MaskedArray) else values)
     except ValueError as exc:
         raise ValueError(f"labels must be an array: {exc}") from exc
-    # That of pandas is a method.
-    no_mask = mask is None or callable(mask)
-    return array, np.broadcast_to(False if no_mask else mask, array.shape)
+    if mask is None or callable(mask):  # that of pandas is a method
+        mask = False
+    return array, np.broadcast_to(mask, array.shape)
 
 
 def _objects(
@@ -183,14 +183,14 @@ def _objects(
     missing = missing.reshape(array.shape) | masked
     present = array[~missing]
     if all(isinstance(x, str | bytes) for x in present):
-        texts = [x.decode() if isinstance(x, bytes) else x for x in present]
-        new = np.full(array.shape, "", dtype=f"<U{max(map(len, texts), default=1)}")
+        known: Any = [x.decode() if isinstance(x, bytes) else x for x in present]
+        new = np.full(array.shape, "", dtype=f"<U{max(map(len, known), default=1)}")
     elif all(isinstance(x, Real) for x in present):
-        texts, new = present, np.full(array.shape, np.nan)
+        known, new = present, np.full(array.shape, np.nan)
     else:
         kinds = sorted({type(x).__name__ for x in present})
         raise TypeError(f"{what} must hold names or numbers, or None; got objects of {kinds}")
-    new[~missing] = texts
+    new[~missing] = known
     return new, missing
 
 

@@ -131,7 +131,7 @@ def _similarity(
     """Mean cosine to the examples; NaN for these, and for rows without features."""
     if features.ndim != 2 or len(features) != n:
         raise ValueError(f"features must be of shape ({n}, d), as from embed, got {features.shape}")
-    known = np.isfinite(features).all(axis=1)
+    known = np.asarray(np.isfinite(features).all(axis=1))
     if not known[examples].all():
         raise ValueError(f"rows {examples[~known[examples]].tolist()} have no pixels to compare")
     seen = features[known]

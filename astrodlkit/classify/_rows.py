@@ -1,7 +1,7 @@
 """From the user's table to arrays for the network, a few rows at a time."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -25,7 +25,8 @@ NO_PIXELS = Flag.NO_OVERLAP | Flag.ALL_MASKED | Flag.INVALID_POSITION | Flag.INV
 """With one of these a row has nothing that could be shown to a network."""
 
 # For each chunk of rows: places in the chunk, and the cutouts that belong there.
-Groups: TypeAlias = Iterable[list[tuple[slice | NDArray[np.intp], Cutouts]]]
+Group: TypeAlias = Sequence[tuple[slice | NDArray[np.intp], Cutouts]]
+Groups: TypeAlias = Iterable[Group]
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,8 @@ def read_rows(
         _refuse(data, size, "table holds the cutouts")
         columns = {} if table.positions is None else {"position": table.positions}
         user, n = QTable(columns, meta=table.meta), len(table)
-        groups = ([(slice(None), table[i : i + step])] for i in range(0, n, step))
-        return Rows(user, n, step, "whole cutouts", bands, groups)
+        pieces = ([(slice(None), table[i : i + step])] for i in range(0, n, step))
+        return Rows(user, n, step, "whole cutouts", bands, pieces)
     if isinstance(table, SkyCoord):
         table = QTable({"position": table.reshape(-1)})
     user = read_table(table)
@@ -165,8 +166,8 @@ def read_rows(
         # Per pixel or per solid angle: what the unit says must stay true of the new pixels.
         conserve="surface brightness" if known is None or known[1] else "flux",
     )
-    groups = ([(slice(None), part)] for part in cutouts)
-    return Rows(user, len(user), step, widths.rule, bands, groups)
+    pieces = ([(slice(None), part)] for part in cutouts)
+    return Rows(user, len(user), step, widths.rule, bands, pieces)
 
 
 def _is_photutils(table: QTable) -> bool:
@@ -181,13 +182,13 @@ def _refuse(data: Any, size: Any, reason: str) -> None:
             raise ValueError(f"{name} must be left out: {reason}, which are used whole")
 
 
-def _needed(images: Mapping[str, Any], bands: Bands, spec: InputSpec) -> list[str] | None:
+def _needed(images: Mapping[str, Any], bands: Bands, spec: InputSpec) -> tuple[str, ...] | None:
     """The bands that the network will see; None if that cannot be told here."""
     if isinstance(bands, Mapping):
         wanted = list(bands.values())
     else:
         wanted = [bands] if isinstance(bands, str) else list(bands or spec.bands)
-    return list(dict.fromkeys(wanted)) if set(wanted) <= set(images) else None
+    return tuple(dict.fromkeys(wanted)) if set(wanted) <= set(images) else None
 
 
 def _widths(table: Any, user: QTable, size: Any, spec: InputSpec, *, on_sky: bool) -> Widths:

@@ -52,7 +52,7 @@ def band_names(n_bands: int, bands: Bands, spec: InputSpec) -> tuple[tuple[str, 
 
 def column_groups(
     table: QTable, *, spec: InputSpec, bands: Bands, step: int
-) -> tuple[Iterator[list[tuple[slice | NDArray[np.intp], Cutouts]]], Bands]:
+) -> tuple[Iterator[Sequence[tuple[slice | NDArray[np.intp], Cutouts]]], Bands]:
     """
     The cutouts of a table's column, a few rows at a time.
 
@@ -141,7 +141,7 @@ def _stamp(element: Any, spec: InputSpec, bands: Bands) -> Cutouts:
     if not isinstance(element, NDData) and hasattr(element, "wcs") and hasattr(element, "data"):
         element = (element.data, element.wcs)  # a Cutout2D
     images = read_images(element)
-    names = tuple(images)
+    names: tuple[str, ...] | None = tuple(images)
     if not isinstance(element, Mapping):
         names, _ = band_names(len(images), bands, spec)
     whole = (slice(None), slice(None))
