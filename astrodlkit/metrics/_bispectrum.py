@@ -28,7 +28,7 @@ class Bispectrum:
     bispectrum, error : `~astropy.units.Quantity`, shape (..., t)
         In Mpc4 times the cube of the unit of the maps, and its error as of a
         Gaussian field with the power of the map.
-    n_triangles : `~numpy.ndarray`, shape (t,)
+    n_triangles : `~numpy.ndarray` of int, shape (t,)
         Number of closed triples of modes; a triangle and its mirror image through
         the origin are two, and so are two orders of sides in the same bin.
     triangles : `~numpy.ndarray` of int, shape (t, 3)
@@ -40,7 +40,7 @@ class Bispectrum:
     k: u.Quantity
     bispectrum: u.Quantity
     error: u.Quantity
-    n_triangles: NDArray[np.float64]
+    n_triangles: NDArray[np.int64]
     triangles: NDArray[np.intp]
     edges: u.Quantity
 
@@ -107,7 +107,7 @@ def bispectrum(
     shells = Shells(read.shape, pixel, bins)
     sides = _read_triangles(triangles, shells)
     ones = np.ones((read.shape[0], read.shape[1] // 2 + 1), dtype=complex)
-    n_triangles = np.rint(_close(ones, sides, shells, read.shape))
+    n_triangles = np.rint(_close(ones, sides, shells, read.shape)).astype(np.int64)
     if isinstance(triangles, str):
         sides, n_triangles = sides[n_triangles > 0], n_triangles[n_triangles > 0]
     elif (n_triangles == 0).any():
