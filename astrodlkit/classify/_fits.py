@@ -120,8 +120,6 @@ def fit_full(
         validation=make_batches(rows.pictures[rows.held], rows.values(rows.held), batch_size=64),
         max_steps=epochs * steps,
         seed=seed,
-        # The weights are averaged over the last tenth.
-        decay=1 - 1 / max(2.0, min(1000.0, epochs * steps / 10)),
         checkpoint_every=steps,
         precision="bf16-mixed" if precision == "bfloat16" else "32-true",
         devices=devices,

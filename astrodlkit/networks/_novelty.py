@@ -17,6 +17,9 @@ _COLOURS = _COLOURS / _COLOURS.norm(dim=1, keepdim=True)
 _SQUARE = torch.tensor([[1.0, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
 _ORDERS = torch.tensor(list(permutations(range(3))))
 _DARK = 0.06
+# How many times coarser than the image: the small maps are of what is told from noise and
+# sharpness, which among the hundreds of channels of the others would count for little.
+_FINE, _COARSE = {2, 4}, {4, 8, 16}
 _RIDGE = 0.03
 _MOST_DIRECTIONS = 256
 _N_COLOURS = 60
@@ -29,17 +32,18 @@ class Novelty(nn.Module):
     """
     Distances from the training images, as a quantile of the validation images.
 
-    Two distances, each with a mean and a covariance of the training images
-    behind it: that of the means and the deviations of the network's feature
-    maps, of which noise, sharpness, scale and shape are read off; and, for
-    images in colour, how much less likely the colours are than those of the
-    same image with its channels in another order. Each becomes a quantile of the
-    validation images, and so does the larger of the two.
+    Each distance has a mean and a covariance of the training images behind it:
+    two are those of the means and the deviations of the network's feature maps,
+    the fine ones, of which noise and sharpness are read off, and the coarser
+    ones, for scale and shape; the third, for images in colour, is how much less
+    likely the colours are than those of the same image with its channels in
+    another order. Each becomes a quantile of the validation images, and so does
+    the largest of them.
 
     Parameters
     ----------
     backbone : `torch.nn.Module`
-        A timm model, whose feature maps are measured: those 4, 8 and 16 times
+        A timm model, whose feature maps are measured: those 2, 4, 8 and 16 times
         coarser than the image.
     kind : {"colour", "grey"}
         Whether the channels are three different bands, or one band three times.
@@ -70,18 +74,8 @@ class Novelty(nn.Module):
     (2, 1)
     """
 
-    moment_mean: Tensor
-    moment_std: Tensor
-    moment_axes: Tensor
-    moment_weights: Tensor
-    moment_quantiles: Tensor
     picture_mean: Tensor
     picture_std: Tensor
-    colour_mean: Tensor
-    colour_std: Tensor
-    colour_axes: Tensor
-    colour_weights: Tensor
-    colour_quantiles: Tensor
     quantiles: Tensor
 
     def __init__(self, backbone: nn.Module, kind: str) -> None:
@@ -93,37 +87,29 @@ class Novelty(nn.Module):
         last = {
             info["reduction"]: (i, info["num_chs"])
             for i, info in enumerate(getattr(known, "info", known) or [])
-            if info["reduction"] in (4, 8, 16)
+            if info["reduction"] in _FINE | _COARSE
         }
         if not last or not hasattr(backbone, "forward_intermediates"):
             raise ValueError(
-                "novelty needs a backbone that gives feature maps 4, 8 or 16 times coarser than "
+                "novelty needs a backbone that gives feature maps 2, 4, 8 or 16 times coarser than "
                 f"the image, which {type(backbone).__name__} does not: pass novelty=None"
             )
         self.indices = [i for i, _ in last.values()]
-        colours = kind == "colour"
-        self.colours = colours
-        size = 2 * sum(n for _, n in last.values())
-        for name, shape in {
-            "moment_mean": (size,),
-            "moment_std": (size,),
-            "moment_axes": (size, min(size, _MOST_DIRECTIONS)),
-            "moment_weights": (min(size, _MOST_DIRECTIONS) + 1,),
-            "moment_quantiles": (_STEPS + 2,),
-        }.items():
-            self.register_buffer(name, torch.full(shape, torch.nan))
-        if colours:
-            for name, shape in {
-                "picture_mean": (3,),
-                "picture_std": (3,),
-                "colour_mean": (_N_COLOURS,),
-                "colour_std": (_N_COLOURS,),
-                "colour_axes": (_N_COLOURS, _N_COLOURS),
-                "colour_weights": (_N_COLOURS + 1,),
-                "colour_quantiles": (_STEPS + 2,),
-                "quantiles": (_STEPS + 2,),
-            }.items():
-                self.register_buffer(name, torch.full(shape, torch.nan))
+        self.distances = nn.ModuleDict()
+        # Which of the maps each distance sees.
+        self.seen: dict[str, list[int]] = {}
+        for name, reductions in (("fine", _FINE), ("coarse", _COARSE)):
+            seen = [i for i, reduction in enumerate(last) if reduction in reductions]
+            if seen:
+                self.seen[name] = seen
+                size = 2 * sum(n for i, (_, n) in enumerate(last.values()) if i in seen)
+                self.distances[name] = Distance(size)
+        self.colours = kind == "colour"
+        if self.colours:
+            self.distances["colour"] = Distance(_N_COLOURS)
+            self.register_buffer("picture_mean", torch.full((3,), torch.nan))
+            self.register_buffer("picture_std", torch.full((3,), torch.nan))
+        self.register_buffer("quantiles", torch.full((_STEPS + 2,), torch.nan))
 
     def forward(self, images: Tensor, maps: Sequence[Tensor]) -> Tensor:
         """
@@ -142,49 +128,72 @@ class Novelty(nn.Module):
             Which part of the validation images is nearer, 0 to 1.
         """
         with torch.autocast(images.device.type, enabled=False):
-            rarity = rank(self.moment_distance(moments(maps)), self.moment_quantiles)
-            if self.colours:
-                colour = self.colour_distance(self.colour_moments(images))
-                rarity = torch.maximum(rarity, rank(colour, self.colour_quantiles))
-                rarity = rank(rarity, self.quantiles)
-            return -torch.expm1(-rarity)[:, None]
+            rarity = self.rarity(self.measure(images, maps))
+            return -torch.expm1(-rank(rarity, self.quantiles))[:, None]
 
-    def moment_distance(self, values: Tensor) -> Tensor:
+    def measure(self, images: Tensor, maps: Sequence[Tensor]) -> dict[str, Tensor]:
         """
-        Squared distance of the moments of feature maps from the training images'.
+        What each distance is taken of.
 
         Parameters
         ----------
-        values : Tensor, shape (n, d)
-            Means and deviations of the maps.
+        images, maps
+            As of the call.
 
         Returns
         -------
-        distance : Tensor, shape (n,)
-            Over the number of moments: 1 is usual.
+        values : dict of Tensor, shape (n, d)
+            Moments of the feature maps; ``"colour"``: of the colours, with the
+            channels in every order, shape (n, 6, 60).
         """
-        return _distance(
-            values, self.moment_mean, self.moment_std, self.moment_axes, self.moment_weights
-        )
+        parts = [moments(one) for one in maps]
+        values = {
+            name: torch.cat([parts[i] for i in seen], dim=1) for name, seen in self.seen.items()
+        }
+        if self.colours:
+            values["colour"] = self.colour_moments(images)
+        return values
 
-    def colour_distance(self, values: Tensor) -> Tensor:
+    def lengths(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         """
-        How much farther the colours are than with the channels in another order.
+        The distances from the training images.
 
         Parameters
         ----------
-        values : Tensor, shape (n, 6, 60)
-            From `colour_moments`.
+        values : dict of Tensor
+            From `measure`.
 
         Returns
         -------
-        distance : Tensor, shape (n,)
-            Squared distance minus the least of the five other orders.
+        distances : dict of Tensor, shape (n,)
+            Squared, over the number of dimensions: 1 is usual; of the colours,
+            minus the least of the five other orders.
         """
-        every = _distance(
-            values, self.colour_mean, self.colour_std, self.colour_axes, self.colour_weights
-        )
-        return every[:, 0] - every[:, 1:].amin(dim=1)
+        found = {name: distance(values[name]) for name, distance in self.distances.items()}
+        if self.colours:
+            every = found["colour"]
+            found["colour"] = every[:, 0] - every[:, 1:].amin(dim=1)
+        return found
+
+    def rarity(self, values: dict[str, Tensor]) -> Tensor:
+        """
+        The largest rank of the distances.
+
+        Parameters
+        ----------
+        values : dict of Tensor
+            From `measure`.
+
+        Returns
+        -------
+        rarity : Tensor, shape (n,)
+            As from `rank`.
+        """
+        ranks = [
+            rank(lengths, self.distances[name].quantiles)
+            for name, lengths in self.lengths(values).items()
+        ]
+        return torch.stack(ranks).amax(dim=0)
 
     def colour_moments(self, images: Tensor) -> Tensor:
         """
@@ -230,28 +239,25 @@ def with_novelty(network: Any, images: Tensor) -> dict[str, Tensor]:
     return {**network.heads(features), "novelty": network.novelty(images, maps)}
 
 
-def moments(maps: Sequence[Tensor]) -> Tensor:
+def moments(maps: Tensor) -> Tensor:
     """
     Means and standard deviations of feature maps over the image.
 
     Parameters
     ----------
-    maps : sequence of Tensor, shape (n, n_channels, ny, nx) each
+    maps : Tensor, shape (n, n_channels, ny, nx)
         Feature maps.
 
     Returns
     -------
-    values : Tensor of float32, shape (n, d)
-        Twice as many as there are channels.
+    values : Tensor of float32, shape (n, 2 * n_channels)
+        Means, then deviations.
     """
-    parts = []
-    for one in maps:
-        rows = one.float().flatten(2)
-        mean = rows.mean(dim=2)
-        # torch.std_mean takes three times as long.
-        square = (rows * rows).mean(dim=2)
-        parts += [mean, (square - mean * mean).clamp(min=0).sqrt()]
-    return torch.cat(parts, dim=1)
+    rows = maps.float().flatten(2)
+    mean = rows.mean(dim=2)
+    # torch.std_mean takes three times as long.
+    square = (rows * rows).mean(dim=2)
+    return torch.cat([mean, (square - mean * mean).clamp(min=0).sqrt()], dim=1)
 
 
 def fit_distance(mean: Tensor, covariance: Tensor) -> dict[str, Tensor]:
@@ -330,13 +336,41 @@ def rank(values: Tensor, table: Tensor) -> Tensor:
     return inside + torch.log1p((values - knots[-1]).clamp(min=0) / scale)
 
 
-def _distance(values: Tensor, mean: Tensor, std: Tensor, axes: Tensor, weights: Tensor) -> Tensor:
-    """Squared Mahalanobis distance over the number of dimensions; last axis summed over."""
-    whole = (values - mean) / std
-    along = whole @ axes
-    rest = weights[-1]
-    square = rest * whole.square().sum(-1) + along.square() @ (weights[:-1] - rest)
-    return square / len(mean)
+class Distance(nn.Module):
+    """
+    Mahalanobis distance with a ridge; NaN until `fit_distance` and `fit_rank` fill its buffers.
+
+    Parameters
+    ----------
+    size : int
+        Number of dimensions.
+    """
+
+    mean: Tensor
+    std: Tensor
+    axes: Tensor
+    weights: Tensor
+    quantiles: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        n = min(size, _MOST_DIRECTIONS)
+        for name, shape in {
+            "mean": (size,),
+            "std": (size,),
+            "axes": (size, n),
+            "weights": (n + 1,),
+            "quantiles": (_STEPS + 2,),
+        }.items():
+            self.register_buffer(name, torch.full(shape, torch.nan))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Squared distance over the number of dimensions, for values along the last axis."""
+        whole = (values - self.mean) / self.std
+        along = whole @ self.axes
+        rest = self.weights[-1]
+        square = rest * whole.square().sum(-1) + along.square() @ (self.weights[:-1] - rest)
+        return square / len(self.mean)
 
 
 def _square_kernel(cell: int) -> Tensor:

@@ -23,7 +23,8 @@ def fit(
     folder: PathLike,
     max_steps: int,
     seed: int,
-    decay: float = 0.999,
+    stop_at: int | None = None,
+    decay: float | None = None,
     checkpoint_every: int = 250,
     precision: str = "bf16-mixed",
     progress: bool = True,
@@ -47,9 +48,14 @@ def fit(
         Optimizer steps in all.
     seed : int
         Seeds Python, numpy and torch.
+    stop_at : int, optional
+        Stop after so many steps; the same call with a later one, or without,
+        goes on.
     decay : float, optional
         Of the exponential moving average of the weights, which is what the
-        task holds afterwards.
+        task holds afterwards. By default the average is over the last tenth of
+        ``max_steps``, 1,000 at most: a longer one would still hold weights
+        from before they were trained.
     checkpoint_every : int, optional
         Steps between checkpoints.
     precision : str, optional
@@ -98,12 +104,14 @@ def fit(
         # The first one's path comes back from other processes.
         kept = [best, last, callbacks.EarlyStopping("validation_loss", patience=patience)]
     path = folder / "last.ckpt"
+    if decay is None:
+        decay = 1 - 1 / max(2.0, min(1000.0, max_steps / 10))
     with isolate_rng(), warnings.catch_warnings():
         # Advice on loaders and logs, which are as they should be here.
         warnings.filterwarnings("ignore", module=r"lightning\.")
         lightning.seed_everything(seed, verbose=False)
         runner = lightning.Trainer(
-            max_steps=max_steps,
+            max_steps=max_steps if stop_at is None else min(stop_at, max_steps),
             precision=precision,
             callbacks=[callbacks.WeightAveraging(avg_fn=partial(_average, decay=decay)), *kept],
             logger=loggers.CSVLogger(folder, name="log", version=0),

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..networks._novelty import Novelty, fit_distance, fit_rank, moments, rank
+from ..networks._novelty import Novelty, fit_distance, fit_rank, rank
 from ..specs import InputSpec
 
 __all__ = ["fit_novelty"]
@@ -77,17 +77,15 @@ def fit_novelty(
 
 
 def _measured(network: Any, batches: Iterable[Tensor], name: str) -> Iterator[dict[str, Tensor]]:
-    """Moments of the feature maps, and colours in every order, a few images at a time."""
+    """What the distances are taken of, a few images at a time."""
     novelty = network.novelty
     n = 0
     for batch in batches:
-        for images in batch.to(novelty.moment_mean.device).split(_PIECE):
+        for images in batch.to(novelty.quantiles.device).split(_PIECE):
             _, maps = network.backbone.forward_intermediates(
                 images.contiguous(memory_format=torch.channels_last), indices=novelty.indices
             )
-            values = {"moment": moments(maps)}
-            if novelty.colours:
-                values["colour"] = novelty.colour_moments(images)
+            values = novelty.measure(images, maps)
             if not all(bool(v.isfinite().all()) for v in values.values()):
                 raise ValueError(f"{name} must be finite images, row {n} or one after it is not")
             n += len(images)
@@ -105,27 +103,19 @@ def _fit_distances(novelty: Novelty, measured: Iterable[dict[str, Tensor]]) -> N
             rows = part if part.ndim == 2 else part[:, 0]
             sums.setdefault(name, _Sums(rows)).add(rows)
     for name, total in sums.items():
-        fitted = fit_distance(*total.mean_and_covariance())
-        _fill(novelty, {f"{name}_{key}": values for key, values in fitted.items()})
+        for key, fitted in fit_distance(*total.mean_and_covariance()).items():
+            novelty.distances[name].get_buffer(key).copy_(fitted)
 
 
 def _fit_quantiles(novelty: Novelty, measured: Iterable[dict[str, Tensor]]) -> None:
-    """Tables of each distance, then of the larger of the two."""
-    distances: dict[str, list[Tensor]] = {}
-    for values in measured:
-        for name, part in values.items():
-            distances.setdefault(name, []).append(getattr(novelty, f"{name}_distance")(part))
-    whole = {name: torch.cat(parts).double() for name, parts in distances.items()}
+    """Tables of each distance, then of the rarest."""
+    parts = [novelty.lengths(values) for values in measured]
+    whole = {name: torch.cat([p[name] for p in parts]).double() for name in novelty.distances}
     tables = {name: fit_rank(values) for name, values in whole.items()}
-    _fill(novelty, {f"{name}_quantiles": table for name, table in tables.items()})
-    if novelty.colours:
-        rarity = torch.maximum(*(rank(whole[name], tables[name]) for name in tables))
-        _fill(novelty, {"quantiles": fit_rank(rarity)})
-
-
-def _fill(novelty: Novelty, tensors: dict[str, Tensor]) -> None:
-    for name, values in tensors.items():
-        novelty.get_buffer(name).copy_(values)
+    for name, table in tables.items():
+        novelty.distances[name].quantiles.copy_(table)
+    rarity = torch.stack([rank(whole[name], tables[name]) for name in tables]).amax(dim=0)
+    novelty.quantiles.copy_(fit_rank(rarity))
 
 
 class _Sums:

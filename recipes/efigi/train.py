@@ -12,7 +12,7 @@ from astrodlkit.networks import HeadsNetwork
 from astrodlkit.specs import Head, InputSpec, LuptonStretch, OutputSpec
 from astrodlkit.training import Augmentation, LabelsTask, fit, make_batches
 
-BACKBONE = "tf_efficientnet_lite0"
+BACKBONE = "tf_efficientnet_lite1"
 SEED = 30
 HEADS = [
     {"name": "t_type", "kind": "numbers", "n": 1},
@@ -69,7 +69,8 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the labelled sets")
     parser.add_argument("folder", type=Path, help="folder for checkpoints, outside the repository")
     parser.add_argument("--start", default="galaxyzoo2", help="model whose backbone to start from")
-    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--again", type=Path, help="network.pt of an earlier run to go on from")
+    parser.add_argument("--steps", type=int, default=2200)
     parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
     parser.add_argument("--side", type=int, default=80, help="pixels of a training view")
     parser.add_argument("--batch-size", type=int, default=64)
@@ -88,6 +89,8 @@ def main() -> None:
         mean = torch.nanmean(labels, dim=0)
         square = torch.where(known, (labels - mean).square(), 0).sum(0) / known.sum(0)
         network.set_units(head["name"], mean, square.sqrt().clamp(min=1e-3))
+    if args.again:
+        network.load_state_dict(torch.load(args.again, weights_only=True))
     spec = input_spec(galaxies, args.side)
     task = LabelsTask(
         network.to(memory_format=torch.channels_last),
@@ -108,7 +111,8 @@ def main() -> None:
         task,
         make_batches(pictures, labels, batch_size=args.batch_size, seed=args.seed),
         folder=args.folder,
-        max_steps=min(args.steps, args.stop_at or args.steps),
+        max_steps=args.steps,
+        stop_at=args.stop_at,
         seed=args.seed,
     )
     torch.save(network.state_dict(), args.folder / "network.pt")

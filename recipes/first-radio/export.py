@@ -48,7 +48,7 @@ def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> Mo
         ),
         licence=Licence(
             weights="non-commercial scholarly use, as the data they were learned from; started "
-            "from EfficientNet-Lite0 weights, Apache-2.0",
+            "from EfficientNet-Lite1 weights, Apache-2.0",
             data="FIRST and the labels of Griese et al. 2023: non-commercial scholarly use",
         ),
         citations=(

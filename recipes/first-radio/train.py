@@ -12,7 +12,7 @@ from astrodlkit.networks import HeadsNetwork
 from astrodlkit.specs import Head, InputSpec, OutputSpec, PeakStretch
 from astrodlkit.training import Augmentation, LabelsTask, fit, make_batches
 
-BACKBONE = "tf_efficientnet_lite0"
+BACKBONE = "tf_efficientnet_lite1"
 SEED = 40
 HEADS = [{"name": "class", "kind": "classes", "n": len(CLASSES)}]
 OUTPUT = OutputSpec(heads=(Head(name="class", kind="classes", labels=CLASSES),))
@@ -83,7 +83,8 @@ def main() -> None:
             stretched(training), (training.label,), batch_size=args.batch_size, seed=args.seed
         ),
         folder=args.folder,
-        max_steps=min(args.steps, args.stop_at or args.steps),
+        max_steps=args.steps,
+        stop_at=args.stop_at,
         seed=args.seed,
     )
     torch.save(network.state_dict(), args.folder / "network.pt")

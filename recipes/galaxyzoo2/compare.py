@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the labelled sets")
     parser.add_argument("name", help="network of train.py")
     parser.add_argument("network", type=Path, help="its network.pt")
-    parser.add_argument("--side", type=int, default=88, help="pixels of a stamp")
+    parser.add_argument("--side", type=int, default=80, help="pixels of a stamp")
     args = parser.parse_args()
 
     galaxies = LabelledGalaxies.read(args.data).without_copies_of_validation()

