@@ -38,10 +38,14 @@ def print_spectra(boxes: list[Box]) -> None:
         )
     off = np.abs(ratio.mean((0, 1)) - 1)
     for limit in (0.05, 0.1):
-        # The first bins hold too few waves to judge.
-        good = (off < limit) | (EDGES[1:] <= EDGES[3])
-        reach = EDGES[np.argmin([*good, False])]
-        print(f"within {limit:.0%} of halofit to {reach:.2f} Nyquist, {reach * nyquist:.2f} / Mpc")
+        # The first two bins hold too few waves to judge.
+        reach = EDGES[2 + np.argmin([*(off[2:] < limit), False])]
+        good = (
+            f"to {reach:.2f} Nyquist, {reach * nyquist:.2f} / Mpc"
+            if reach > EDGES[2]
+            else "nowhere"
+        )
+        print(f"mean over all redshifts within {limit:.0%} of halofit {good}")
 
 
 def print_densities(boxes: list[Box]) -> None:

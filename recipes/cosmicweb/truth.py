@@ -4,10 +4,10 @@ import argparse
 import hashlib
 import json
 import resource
+import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import h5py
 import nbody
@@ -39,7 +39,7 @@ class Set:
 SETS = {
     "train": Set(parts=2, hypercube=101, n=150, seed=100_000),
     # Training boxes with the long waves that half a side cannot hold.
-    "whole": Set(parts=1, hypercube=303, n=20, seed=400_000),
+    "whole": Set(parts=1, hypercube=303, n=60, seed=400_000),
     "test": Set(parts=1, hypercube=202, n=20, seed=200_000),
     # Half the side at the cosmologies and redshifts of the test, eight for each.
     "matched": Set(parts=2, hypercube=202, n=20, seed=300_000),
@@ -104,10 +104,14 @@ def simulate(box: Plan, path: Path, threads: int) -> None:
     shape = (len(box.redshifts), *3 * [box.side])
     part = path.with_suffix(".part")
     measured = []
-    with TemporaryDirectory(dir=path.parent) as scratch, h5py.File(part, "w") as file:
+    # PySCo's files; those of an interrupted run go first.
+    scratch = path.with_suffix(".scratch")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    with h5py.File(part, "w") as file:
         stored = file.create_dataset("density", shape, np.float16)
         particles = nbody.run(
-            Path(scratch),
+            scratch,
             spectra,
             Om0=box.Om0,
             redshifts=box.redshifts,
@@ -130,6 +134,7 @@ def simulate(box: Plan, path: Path, threads: int) -> None:
         file.attrs["seconds"] = time.perf_counter() - start
         file.attrs["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     part.replace(path)
+    shutil.rmtree(scratch)
 
 
 def main() -> None:
