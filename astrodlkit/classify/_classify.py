@@ -150,8 +150,9 @@ def classify_cutouts(
     >>> from astropy.nddata import NDData
     >>> from astrodlkit import classify_cutouts
     >>> y, x = np.mgrid[:200, :200]
-    >>> galaxy = Sersic2D(amplitude=0.05, r_eff=12, n=3, x_0=110, y_0=90)(x, y)
-    >>> image = NDData(galaxy, unit="nmgy / arcsec2")
+    >>> galaxy = Sersic2D(amplitude=1, r_eff=12, n=4, x_0=110, y_0=90)(x, y)
+    >>> sky = np.random.default_rng(1).normal(scale=0.1, size=galaxy.shape)
+    >>> image = NDData(galaxy + sky, unit="nmgy / arcsec2")
     >>> table = {"x": [110], "y": [90], "half_light_radius": [12] * u.pix}
     >>> result = classify_cutouts(table, image)
     >>> print(result["class"][0], result["flags"][0])

@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     --------
     >>> from astrodlkit.cli import main
     >>> main(["models"])  # doctest: +ELLIPSIS
+    efigi...
     galaxyzoo2...
     0
     """
