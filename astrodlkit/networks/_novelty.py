@@ -187,7 +187,7 @@ class Novelty(nn.Module):
         Returns
         -------
         rarity : Tensor, shape (n,)
-            As from `rank`.
+            As -log(1 - quantile) of the validation images.
         """
         ranks = [
             rank(lengths, self.distances[name].quantiles)
