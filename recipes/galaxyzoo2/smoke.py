@@ -13,6 +13,7 @@ from astropy.modeling.models import Sersic2D
 from astropy.table import QTable
 from export import OUTPUT
 from PIL import Image
+from train import BACKBONE
 
 from astrodlkit import classify_cutouts, describe_model
 from astrodlkit.networks import VoteTree
@@ -54,6 +55,9 @@ def write_sets(folder: Path, rng: np.random.Generator) -> None:
     with h5py.File(folder / "gz_votes37_96.h5", "w") as file:
         file["images"], file["split"], file["votes37"] = draw(rng, 96), split, votes
         file["label_system"] = np.arange(N) % 3 > 0
+        file["ids"] = [f"gz2_{i}".encode() for i in range(N)]
+    with h5py.File(folder / "gz2_hart16_96.h5", "w") as file:
+        file["ids"], file["votes37_weighted"] = np.arange(N), votes
     with h5py.File(folder / "gz1_small_96.h5", "w") as file:
         write_jpegs(file, draw(rng, 96))
         file["split"], file["label"] = split, rng.integers(0, 6, N)
@@ -91,7 +95,9 @@ def main() -> None:
     options = ["--from-scratch", "--side", 48, "--batch-size", 8, "--steps", 6]
     for stop in (3, 6):
         run("train.py", data, work, *options, "--stop-at", stop)
-    run("export.py", data, work / "network.pt", model, "--side", 64)
+    run("teach.py", data, data / "taught.npy", work / "network.pt", "--backbone", BACKBONE)
+    run("train.py", data, data / "pupil", *options, "--taught", data / "taught.npy")
+    run("export.py", data, data / "pupil/network.pt", model, "--side", 64)
     run("validate.py", data, "--model", model)
 
     table = QTable(
