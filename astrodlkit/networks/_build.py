@@ -8,6 +8,7 @@ from torch import nn
 __all__ = ["ARCHITECTURES", "build"]
 
 ARCHITECTURES = {
+    "density-maps": "astrodlkit.networks._density_maps:DensityMapNetwork",
     "galaxy-zoo": "astrodlkit.networks._galaxy_zoo:GalaxyZooNetwork",
     "heads": "astrodlkit.networks._heads:HeadsNetwork",
     "timm": "astrodlkit.networks._timm:TimmNetwork",

@@ -79,6 +79,11 @@ class Box:
         with h5py.File(self.path) as file:
             return file["density"][snapshot].astype(np.float32)
 
+    def stored(self) -> np.ndarray:
+        """1 + delta of all snapshots as it lies in the file, float16."""
+        with h5py.File(self.path) as file:
+            return file["density"][()]
+
     def maps(self, snapshot: int, thickness: int | None = None, offset: int = 0) -> np.ndarray:
         """
         1 + delta, projected through slabs along the three axes in turn.

@@ -1,0 +1,315 @@
+"""Noise and a cosmology in, maps of the density out."""
+
+import math
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+
+import torch
+from torch import Tensor, nn
+
+from ._periodic_unet import PeriodicUNet
+
+__all__ = ["DensityMapNetwork"]
+
+
+class DensityMapNetwork(nn.Module):
+    """
+    Maps of the projected matter density, from white noise.
+
+    White noise is given the power spectrum of the Gaussianised density at these
+    conditions, a `PeriodicUNet` adds to the field what a Gaussian one lacks, and
+    a map of its values makes their distribution that of the density. Spectrum
+    and distribution are polynomials of the conditions, fitted to simulations;
+    the spectrum is such that the mapped field has the power spectrum of the
+    density (for the lognormal field: Coles & Jones 1991, MNRAS, 248, 1).
+
+    Parameters
+    ----------
+    pixel : float
+        Side of a pixel, comoving Mpc.
+    log_k : (float, float, int)
+        Natural logarithms of the smallest and the largest wave number (1/Mpc)
+        at which the spectrum is known, and how many there are.
+    values : (float, int)
+        The distribution is known for Gaussian values from minus this to this,
+        and how many there are.
+    degree : int
+        Of the polynomials.
+    widths : sequence of int
+        Channels of the network at 2, 4, 8, ... pixels.
+    n_noise : int
+        Channels of white noise that the network gets beside the field.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astrodlkit.networks import DensityMapNetwork
+    >>> network = DensityMapNetwork(pixel=2.0)
+    >>> noise = torch.randn(1, network.n_channels, 32, 32)
+    >>> network(noise, torch.tensor([[0.3, 0.8, 0.0]])).shape
+    torch.Size([1, 32, 32])
+    """
+
+    centre: Tensor
+    spread: Tensor
+    spectrum: Tensor
+    distribution: Tensor
+    filter: Tensor
+
+    def __init__(
+        self,
+        pixel: float,
+        log_k: tuple[float, float, int] = (-7.0, 1.5, 52),
+        values: tuple[float, int] = (6.0, 121),
+        degree: int = 3,
+        widths: Sequence[int] = (48, 80, 128),
+        n_noise: int = 1,
+    ) -> None:
+        super().__init__()
+        self.pixel, self.degree = float(pixel), degree
+        self.log_k, self.values = tuple(log_k), (-values[0], *values)
+        self.n_channels = 1 + n_noise
+        n_terms = math.comb(degree + 3, 3)
+        self.register_buffer("centre", torch.zeros(3))
+        self.register_buffer("spread", torch.ones(3))
+        # Logarithms of the power of the Gaussian field, of the density at Gaussian values, and of
+        # an isotropic filter that corrects what the network leaves wrong.
+        self.register_buffer("spectrum", torch.zeros(n_terms, log_k[2]))
+        self.register_buffer("distribution", torch.zeros(n_terms, values[1]))
+        self.register_buffer("filter", torch.zeros(n_terms, log_k[2]))
+        self.network = PeriodicUNet(3 + n_noise, widths, n_conditions=3)
+
+    def forward(self, noise: Tensor, conditions: Tensor) -> Tensor:
+        """
+        Maps of 1 + delta.
+
+        Parameters
+        ----------
+        noise : `~torch.Tensor`, shape (n, n_channels, ny, nx)
+            White, of variance 1.
+        conditions : `~torch.Tensor`, shape (n, 3)
+            Matter density today, sigma8 at the redshift, redshift.
+
+        Returns
+        -------
+        density : `~torch.Tensor`, shape (n, ny, nx)
+            In units of the mean; periodic.
+        """
+        field = self.gaussian(noise[:, 0], conditions)
+        return self.density(self.shaped(field, noise[:, 1:], conditions), conditions)
+
+    def gaussian(self, noise: Tensor, conditions: Tensor) -> Tensor:
+        """
+        The Gaussian field that a map is made from.
+
+        Parameters
+        ----------
+        noise : `~torch.Tensor`, shape (n, ny, nx)
+            White, of variance 1.
+        conditions : `~torch.Tensor`, shape (n, 3)
+            As for `forward`.
+
+        Returns
+        -------
+        field : `~torch.Tensor`, shape (n, ny, nx)
+            Of variance 1, but for what scatters from map to map.
+        """
+        power = self.at_wave_numbers(self.spectrum, conditions, noise.shape[-2:])
+        waves = torch.fft.rfft2(noise) * (power / 2).exp() / self.pixel
+        return torch.fft.irfft2(waves, s=noise.shape[-2:])
+
+    def shaped(self, field: Tensor, noise: Tensor, conditions: Tensor) -> Tensor:
+        """
+        The field with what the network adds.
+
+        Parameters
+        ----------
+        field : `~torch.Tensor`, shape (n, ny, nx)
+            From `gaussian`.
+        noise : `~torch.Tensor`, shape (n, n_noise, ny, nx)
+            White, of variance 1.
+        conditions : `~torch.Tensor`, shape (n, 3)
+            As for `forward`.
+
+        Returns
+        -------
+        field : `~torch.Tensor`, shape (n, ny, nx)
+            Filaments, nodes and voids, in Gaussianised values.
+        """
+        maps = torch.cat([field[:, None], self._shear(field), noise], dim=1)
+        field = field + self.network(maps, self.standard(conditions)).float()
+        if self.filter.any():
+            factor = self.at_wave_numbers(self.filter, conditions, field.shape[-2:]).exp()
+            field = torch.fft.irfft2(torch.fft.rfft2(field) * factor, s=field.shape[-2:])
+        return field
+
+    def density(self, field: Tensor, conditions: Tensor) -> Tensor:
+        """
+        From Gaussianised values to densities.
+
+        Parameters
+        ----------
+        field : `~torch.Tensor`, shape (n, ny, nx)
+            Gaussianised values.
+        conditions : `~torch.Tensor`, shape (n, 3)
+            As for `forward`.
+
+        Returns
+        -------
+        density : `~torch.Tensor`, shape (n, ny, nx)
+            1 + delta.
+        """
+        return self.log_density(field, conditions).exp()
+
+    def log_density(self, field: Tensor, conditions: Tensor) -> Tensor:
+        """
+        From Gaussianised values to logarithms of densities.
+
+        Parameters
+        ----------
+        field : `~torch.Tensor`, shape (n, ny, nx)
+            Gaussianised values.
+        conditions : `~torch.Tensor`, shape (n, 3)
+            As for `forward`.
+
+        Returns
+        -------
+        logarithms : `~torch.Tensor`, shape (n, ny, nx)
+            Of 1 + delta, whose mean is 1 where the values are Gaussian.
+        """
+        return _interpolate(self._table(conditions), self.values, field)
+
+    def gaussianised(self, density: Tensor, conditions: Tensor) -> Tensor:
+        """
+        From densities to Gaussianised values: the inverse of `density`.
+
+        Parameters
+        ----------
+        density : `~torch.Tensor`, shape (n, ny, nx)
+            1 + delta.
+        conditions : `~torch.Tensor`, shape (n, 3)
+            As for `forward`.
+
+        Returns
+        -------
+        field : `~torch.Tensor`, shape (n, ny, nx)
+            Within the range of ``values``.
+        """
+        table = self._table(conditions)
+        wanted = density.clamp_min(1e-8).log().flatten(1)
+        above = torch.searchsorted(table, wanted).clamp(1, table.shape[1] - 1)
+        low, high = table.gather(1, above - 1), table.gather(1, above)
+        first, last, m = self.values
+        at = above - 1 + ((wanted - low) / (high - low)).clamp(0, 1)
+        return (first + at * (last - first) / (m - 1)).view_as(density)
+
+    def _table(self, conditions: Tensor) -> Tensor:
+        """Logarithms of the densities at ``values``, shape (n, m)."""
+        table = _at(self.terms(conditions), self.distribution)
+        gauss = torch.linspace(*self.values, device=table.device).square().neg() / 2
+        mean = torch.logsumexp(table + gauss, 1, keepdim=True) - torch.logsumexp(gauss, 0)
+        return table - mean
+
+    def standard(self, conditions: Tensor) -> Tensor:
+        """
+        Logarithms of the conditions, as the network takes them.
+
+        Parameters
+        ----------
+        conditions : `~torch.Tensor`, shape (n, 3)
+            As for `forward`.
+
+        Returns
+        -------
+        numbers : `~torch.Tensor`, shape (n, 3)
+            With mean 0 and variance 1 over the training set.
+        """
+        matter, sigma8, redshift = conditions.unbind(1)
+        numbers = torch.stack([matter.log(), sigma8.log(), (1 + redshift).log()], 1)
+        return (numbers - self.centre) / self.spread
+
+    def terms(self, conditions: Tensor) -> Tensor:
+        """
+        What the spectrum and the distribution are polynomials of.
+
+        Parameters
+        ----------
+        conditions : `~torch.Tensor`, shape (n, 3)
+            As for `forward`.
+
+        Returns
+        -------
+        terms : `~torch.Tensor`, shape (n, m)
+            All products of up to ``degree`` of their logarithms, standardised.
+        """
+        numbers = self.standard(conditions)
+        products = [
+            numbers[:, list(chosen)].prod(1)
+            for order in range(self.degree + 1)
+            for chosen in combinations_with_replacement(range(3), order)
+        ]
+        return torch.stack(products, 1)
+
+    def _waves(self, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Wave numbers (1/Mpc) along y and x of the modes of a map."""
+        ny, nx = shape
+        ky = torch.fft.fftfreq(ny, self.pixel, device=self.centre.device)
+        kx = torch.fft.rfftfreq(nx, self.pixel, device=self.centre.device)
+        return 2 * math.pi * ky[:, None], 2 * math.pi * kx
+
+    def at_wave_numbers(
+        self, coefficients: Tensor, conditions: Tensor, shape: Sequence[int]
+    ) -> Tensor:
+        """
+        Polynomials such as ``spectrum`` for each mode of a map.
+
+        Parameters
+        ----------
+        coefficients : `~torch.Tensor`, shape (m, k)
+            For each term and each of the wave numbers ``log_k``.
+        conditions : `~torch.Tensor`, shape (n, 3)
+            As for `forward`.
+        shape : (int, int)
+            Of the map.
+
+        Returns
+        -------
+        values : `~torch.Tensor`, shape (n, ny, nx // 2 + 1)
+            In the order of `torch.fft.rfft2`; longer and shorter waves than are
+            known have the values of the last known ones.
+        """
+        ky, kx = self._waves(shape)
+        first, last, _ = self.log_k
+        # The mean of the map has the power of the longest waves that are known.
+        k = torch.hypot(ky, kx).clamp(math.exp(first), math.exp(last)).log()
+        return _interpolate(_at(self.terms(conditions), coefficients), self.log_k, k[None])
+
+    def _shear(self, field: Tensor) -> Tensor:
+        """The two components of the tidal field without trace, shape (n, 2, ny, nx)."""
+        ky, kx = self._waves(field.shape[-2:])
+        square = (ky**2 + kx**2).clamp_min(1e-12)
+        waves = torch.fft.rfft2(field)
+        # A wave at the Nyquist frequency has no sign.
+        parts = [waves * (kx**2 - ky**2) / square, waves * 2 * kx * ky / square]
+        return torch.fft.irfft2(torch.stack(parts, 1), s=field.shape[-2:])
+
+
+def _at(terms: Tensor, coefficients: Tensor) -> Tensor:
+    """Polynomials; not a matrix product, which autocast would round."""
+    return (terms[:, :, None] * coefficients).sum(1)
+
+
+def _interpolate(table: Tensor, knots: tuple[float, float, int], x: Tensor) -> Tensor:
+    """
+    Linear interpolation, and extrapolation, in rows of values at equal steps.
+
+    ``table`` has the shape (n, m) and ``x`` (n or 1, ...).
+    """
+    first, last, m = knots
+    at = (x - first) * ((m - 1) / (last - first))
+    low = at.detach().floor().clamp(0, m - 2)
+    index = low.long().expand(len(table), *x.shape[1:]).flatten(1)
+    below, above = table.gather(1, index), table.gather(1, index + 1)
+    part = (at - low).expand(len(table), *x.shape[1:])
+    shape = part.shape
+    return below.view(shape) + (above - below).view(shape) * part

@@ -1,0 +1,152 @@
+"""A residual U-Net on maps whose edges meet."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle, silu
+
+__all__ = ["PeriodicUNet"]
+
+
+class PeriodicUNet(nn.Module):
+    """
+    Maps to a map, given conditions.
+
+    Nothing is averaged over the whole map (there are no normalisations), so
+    that a pixel depends on those within `reach` alone and maps can be computed
+    in pieces. Conditions scale and shift the channels (Perez et al. 2018, AAAI,
+    32, 3942).
+
+    Parameters
+    ----------
+    n_inputs : int
+        Channels of the maps.
+    widths : sequence of int
+        Channels at 2, 4, 8, ... pixels.
+    n_conditions : int
+        Numbers that go with each map.
+    n_hidden : int
+        Of the layers that read the conditions.
+    tile : int
+        Larger maps are computed in pieces of as many pixels a side, a multiple
+        of ``step``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astrodlkit.networks._periodic_unet import PeriodicUNet
+    >>> network = PeriodicUNet(3, (16, 32), n_conditions=2)
+    >>> network(torch.randn(1, 3, 32, 32), torch.zeros(1, 2)).shape
+    torch.Size([1, 32, 32])
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        widths: Sequence[int],
+        n_conditions: int,
+        n_hidden: int = 64,
+        tile: int = 512,
+    ) -> None:
+        super().__init__()
+        self.step, self.tile = 2 ** len(widths), tile
+        self.reader = nn.Sequential(
+            nn.Linear(n_conditions, n_hidden), nn.SiLU(), nn.Linear(n_hidden, n_hidden), nn.SiLU()
+        )
+        self.enter = _Convolution(4 * n_inputs, widths[0])
+        self.down = nn.ModuleList(_Block(width, n_hidden) for width in widths)
+        self.up = nn.ModuleList(_Block(width, n_hidden) for width in widths[:-1])
+        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        self.narrow = nn.ModuleList(nn.Conv2d(4 * a, b, 1) for a, b in pairs)
+        self.widen = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairs)
+        self.last = _Block(widths[-1], n_hidden)
+        self.leave = _Convolution(widths[0], 4)
+        # A new network adds nothing.
+        nn.init.zeros_(self.leave.weight)
+
+    @property
+    def reach(self) -> int:
+        """How far from a pixel what it depends on can be, in pixels."""
+        # Two convolutions in a block, which is passed on the way down and up; the deepest twice.
+        sizes = [2 ** (i + 1) for i in range(len(self.down))]
+        return 2 * sizes[0] + sum(4 * size for size in sizes) + sum(sizes)
+
+    def forward(self, maps: Tensor, conditions: Tensor) -> Tensor:
+        """
+        One map for each.
+
+        Parameters
+        ----------
+        maps : `~torch.Tensor`, shape (n, n_inputs, ny, nx)
+            Periodic.
+        conditions : `~torch.Tensor`, shape (n, n_conditions)
+            Of order 1.
+
+        Returns
+        -------
+        maps : `~torch.Tensor`, shape (n, ny, nx)
+            Periodic.
+        """
+        read = self.reader(conditions)
+        ny, nx = maps.shape[-2:]
+        if ny % self.step == 0 and nx % self.step == 0 and max(ny, nx) <= self.tile:
+            return self._whole(maps, read)
+        # Pieces with all around them that they depend on, rounded up to whole steps.
+        halo = -(-self.reach // self.step) * self.step
+        made = maps.new_empty(len(maps), ny, nx, dtype=torch.float32)
+        for y, height in self._pieces(ny):
+            for x, width in self._pieces(nx):
+                at_y, at_x = (
+                    torch.arange(start - halo, start + size + halo, device=maps.device) % n
+                    for start, size, n in ((y, height, ny), (x, width, nx))
+                )
+                piece = self._whole(maps[:, :, at_y[:, None], at_x], read)
+                inside = piece[:, halo : halo + height, halo : halo + width]
+                made[:, y : y + height, x : x + width] = inside[:, : ny - y, : nx - x]
+        return made
+
+    def _pieces(self, n: int) -> list[tuple[int, int]]:
+        """First pixels and sizes, the last one up to a whole step too large."""
+        size = min(self.tile, -(-n // self.step) * self.step)
+        return [(at, min(size, -(-(n - at) // self.step) * self.step)) for at in range(0, n, size)]
+
+    def _whole(self, maps: Tensor, read: Tensor) -> Tensor:
+        """A map of whole steps, round its own edges."""
+        x = self.enter(pixel_unshuffle(maps, 2))
+        kept = []
+        for block, narrow in zip(self.down, self.narrow, strict=False):
+            x = block(x, read)
+            kept.append(x)
+            x = narrow(pixel_unshuffle(x, 2))
+        x = self.last(self.down[-1](x, read), read)
+        for block, widen in zip(reversed(self.up), reversed(self.widen), strict=True):
+            x = block(pixel_shuffle(widen(x), 2) + kept.pop(), read)
+        return pixel_shuffle(self.leave(silu(x)), 2)[:, 0]
+
+
+class _Convolution(nn.Conv2d):
+    """3 by 3 pixels, round the edge."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(n_in, n_out, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(pad(x, (1, 1, 1, 1), mode="circular"))
+
+
+class _Block(nn.Module):
+    """Two convolutions, added to what came in."""
+
+    def __init__(self, width: int, n_hidden: int) -> None:
+        super().__init__()
+        self.first, self.second = _Convolution(width, width), _Convolution(width, width)
+        self.modulation = nn.Linear(n_hidden, 2 * width)
+        for layer in (self.second, self.modulation):
+            nn.init.zeros_(layer.bias)
+            layer.weight.data *= 0.3
+
+    def forward(self, x: Tensor, read: Tensor) -> Tensor:
+        scale, shift = self.modulation(read)[:, :, None, None].chunk(2, dim=1)
+        y = self.first(silu(x)) * (1 + scale) + shift
+        return x + self.second(silu(y))

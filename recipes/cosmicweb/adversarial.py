@@ -1,0 +1,184 @@
+"""Teach a network to make maps that a critic cannot tell from simulated ones."""
+
+import math
+from typing import Any
+
+import lightning
+import torch
+from critic import Critic
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from astrodlkit.networks import DensityMapNetwork
+from astrodlkit.training import warm_up_and_cosine
+
+# Bins of the modes of a map, in units of the Nyquist frequency.
+EDGES = torch.cat([torch.tensor([0.01]), torch.logspace(-1.3, 0, 18), torch.tensor([1.2, 1.42])])
+# Up to here a map's power is compared with that of the field it was made from, which takes away
+# what scatters; beyond the second with what is expected alone.
+TRUSTED = (0.3, 0.6)
+# Sorted pixels that are compared.
+N_QUANTILES = 64
+
+
+class AdversarialTask(lightning.LightningModule):
+    """
+    A network and its critic, trained in turns.
+
+    The critic sees pieces of a simulated and an emulated map of the same conditions side by side
+    (a relativistic pair: Jolicoeur-Martineau 2019, ICLR), with its gradients kept small at both
+    (R1 and R2: Huang et al. 2024, NeurIPS). The network is held to the expected spectrum and the
+    expected values besides.
+
+    Parameters
+    ----------
+    network : DensityMapNetwork
+        From ``prior.make_network``.
+    power : Tensor
+        Of the densities, in the form of the network's ``spectrum``.
+    max_steps : int
+        Pairs of steps, one of the critic's and one of the network's.
+    crop : int
+        Pixels of the pieces.
+    rate, critic_rate : float
+        Largest learning rates.
+    gamma : float
+        Weight of the gradients' squares.
+    penalty_every : int
+        Steps between those with gradients.
+    spectrum_weight, values_weight : float
+        Of what holds the network.
+    seed : int
+        Of noise and pieces.
+    """
+
+    def __init__(
+        self,
+        network: DensityMapNetwork,
+        power: Tensor,
+        *,
+        max_steps: int,
+        crop: int = 64,
+        rate: float = 3e-4,
+        critic_rate: float = 3e-4,
+        gamma: float = 1.0,
+        penalty_every: int = 4,
+        spectrum_weight: float = 3.0,
+        values_weight: float = 3.0,
+        seed: int = 0,
+        critic: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.register_buffer("power", power)
+        self.network, self.critic = network, Critic(**(critic or {}))
+        self.max_steps, self.crop, self.seed = max_steps, crop, seed
+        self.rate, self.critic_rate = rate, critic_rate
+        self.gamma, self.penalty_every = gamma, penalty_every
+        self.weights = {"spectrum": spectrum_weight, "values": values_weight}
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+        """One step of the critic and one of the network."""
+        maps, conditions = batch
+        step = self.global_step // 2
+        generator = torch.Generator().manual_seed(1_000_003 * self.seed + step)
+        noise = torch.randn(
+            len(maps), self.network.n_channels, *maps.shape[1:], generator=generator
+        )
+        critic_optimizer, optimizer = self.optimizers()
+        field = self.network.gaussian(noise[:, 0], conditions)
+        true = self.network.gaussianised(maps, conditions)
+        with torch.autocast("cpu", torch.bfloat16):
+            made = self.network.shaped(field, noise[:, 1:], conditions)
+        made = made.float()
+
+        pieces = self._pieces(true, conditions, generator), self._pieces(made, conditions, generator)
+        self.critic.requires_grad_(True)
+        loss = self._critic_loss(*(p.detach() for p in pieces), conditions, step)
+        critic_optimizer.zero_grad()
+        self.manual_backward(loss)
+        nn.utils.clip_grad_norm_(self.critic.parameters(), 10.0)
+        critic_optimizer.step()
+
+        self.critic.requires_grad_(False)
+        scores = self._scores(pieces[1], conditions) - self._scores(pieces[0], conditions)
+        losses = {
+            "adversarial": softplus(-scores).mean(),
+            "spectrum": self._spectrum_loss(made, field, conditions),
+            "values": self._values_loss(made, field),
+        }
+        optimizer.zero_grad()
+        self.manual_backward(sum(self.weights.get(n, 1.0) * part for n, part in losses.items()))
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        optimizer.step()
+        for schedule in self.lr_schedulers():
+            schedule.step()
+        self.log_dict({"critic": loss, **losses})
+
+    def _pieces(self, field: Tensor, conditions: Tensor, generator: torch.Generator) -> Tensor:
+        """What the critic sees of maps: Gaussianised values and roots of the densities."""
+        y, x = torch.randint(field.shape[-1], (2,), generator=generator).tolist()
+        field = field.roll((y, x), (1, 2))[:, : self.crop, : self.crop]
+        root = (self.network.log_density(field, conditions) / 2).exp()
+        return torch.stack([field, root - 1], 1)
+
+    def _scores(self, pieces: Tensor, conditions: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.critic(pieces, self.network.standard(conditions))
+
+    def _critic_loss(self, true: Tensor, made: Tensor, conditions: Tensor, step: int) -> Tensor:
+        penalised = step % self.penalty_every == 0
+        true.requires_grad_(penalised)
+        made.requires_grad_(penalised)
+        scores = self._scores(true, conditions), self._scores(made, conditions)
+        loss = softplus(scores[1] - scores[0]).mean()
+        if penalised:
+            # The mean over the patches: each sees a part of the pixels.
+            gradients = torch.autograd.grad(
+                sum(part.mean(1).sum() for part in scores), (true, made), create_graph=True
+            )
+            square = sum(part.square().sum((1, 2, 3)).mean() for part in gradients)
+            loss = loss + self.gamma / 2 * self.penalty_every * square
+        return loss
+
+    def _spectrum_loss(self, made: Tensor, field: Tensor, conditions: Tensor) -> Tensor:
+        """Square of what the batch's mean power is off, a mean over bins."""
+        expected = self._binned(
+            self.network.at_wave_numbers(self.power, conditions, made.shape[-2:]).exp()
+        )
+        found, start = (
+            self._binned(self._power(self.network.density(x, conditions))) / expected
+            for x in (made, field)
+        )
+        middle = (EDGES[1:] + EDGES[:-1]) / 2
+        trust = ((TRUSTED[1] - middle) / (TRUSTED[1] - TRUSTED[0])).clamp(0, 1)
+        off = found.mean(0) - 1 - trust * (start.mean(0) - 1)
+        return off.square().mean()
+
+    def _power(self, density: Tensor) -> Tensor:
+        return (torch.fft.rfft2(density).abs() / density.shape[-1] * self.network.pixel) ** 2
+
+    def _binned(self, power: Tensor) -> Tensor:
+        """Mean power in bins, (n, bins)."""
+        n = power.shape[-2]
+        along = torch.fft.fftfreq(n)[:, None], torch.fft.rfftfreq(n)
+        place = torch.bucketize(2 * torch.hypot(*along), EDGES).flatten() - 1
+        place = place.clamp(-1, len(EDGES) - 2) + 1
+        total = torch.zeros(len(power), len(EDGES)).index_add(1, place, power.flatten(1))
+        return (total / torch.bincount(place, minlength=len(EDGES)))[:, 1:]
+
+    def _values_loss(self, made: Tensor, field: Tensor) -> Tensor:
+        """Square of what sorted pixels are off, the batch's mean less that of the fields."""
+        found, start = (x.flatten(1).sort(1).values for x in (made, field))
+        at = torch.linspace(0, found.shape[1] - 1, N_QUANTILES).long()
+        ends = torch.tensor([-30, -10, -3, 2, 9, 29]) % found.shape[1]
+        at = torch.cat([at, ends])
+        return (found[:, at].mean(0) - start[:, at].mean(0)).square().mean()
+
+    def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
+        """Adam without momentum, up and along a cosine to zero."""
+        optimizers = [
+            torch.optim.Adam(module.parameters(), lr=rate, betas=(0.0, 0.99))
+            for module, rate in ((self.critic, self.critic_rate), (self.network, self.rate))
+        ]
+        return optimizers, [warm_up_and_cosine(o, self.max_steps) for o in optimizers]

@@ -1,0 +1,196 @@
+"""What a Gaussian field can hold of the maps: their spectra and one-point distributions."""
+
+import json
+
+import numpy as np
+import torch
+from boxes import THICKNESS, Box
+from scipy.special import ndtr, roots_hermitenorm
+from spectra import K_RANGE, Spectra
+
+from astrodlkit.networks import DensityMapNetwork
+
+# Slabs that begin here, in cells, are measured too: more of the tails, less noise.
+OFFSETS = 2
+# A quantile is measured where so many pixels lie beyond it.
+BEYOND = 30
+# Shells by whose height linear theory is continued to longer waves.
+LOW = slice(1, 6)
+
+
+def conditions(box: Box) -> np.ndarray:
+    """Matter density, sigma8 at the redshift and redshift of each snapshot, (snapshots, 3)."""
+    matter, sigma8 = box.settings["Om0"], box.settings["sigma8"]
+    # The linear spectra of the box know how it grew.
+    growth = np.sqrt(box.linear[:, 0] / box.linear[-1, 0])
+    n = len(growth)
+    return np.stack([np.full(n, matter), sigma8 * growth, box.redshifts], 1)
+
+
+def shells(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Shell of each mode of an rfft2, one fundamental mode wide, and how often it counts."""
+    along = np.fft.fftfreq(side, 1 / side)[:, None], np.arange(side // 2 + 1)
+    shell = np.rint(np.hypot(*along)).astype(int)
+    twice = np.full(shell.shape, 2.0)
+    twice[:, [0, -1]] = 1
+    return shell, twice
+
+
+def spectrum(maps: np.ndarray, pixel: float) -> np.ndarray:
+    """Mean power of maps (n, side, side) in `shells` up to the corner, from the first on, Mpc^2."""
+    side = maps.shape[-1]
+    shell, twice = shells(side)
+    power = np.mean(np.abs(np.fft.rfft2(maps)) ** 2, 0) * (pixel / side) ** 2
+    total = np.bincount(shell.ravel(), (power * twice).ravel())
+    return (total / np.bincount(shell.ravel(), twice.ravel()))[1:]
+
+
+def wave_numbers(side: int, pixel: float) -> np.ndarray:
+    """Mean wave number of `shells`, 1/Mpc."""
+    shell, twice = shells(side)
+    modes = np.hypot(np.fft.fftfreq(side, pixel)[:, None], np.fft.rfftfreq(side, pixel))
+    total = np.bincount(shell.ravel(), (modes * twice).ravel())
+    return 2 * np.pi * (total / np.bincount(shell.ravel(), twice.ravel()))[1:]
+
+
+def projected(spectra: Spectra, k: np.ndarray, redshift: float, thickness: float) -> np.ndarray:
+    """Spectrum of linear theory in slabs of a thickness in Mpc, Mpc^2."""
+    along = np.geomspace(1e-4, 60 / thickness, 1500)
+    window = np.sinc(along * thickness / (2 * np.pi)) ** 2
+    # Beyond the table's end there is next to nothing, and long waves are all that is asked for.
+    total = np.hypot(k[:, None], along).clip(*K_RANGE)
+    return np.trapezoid(spectra.linear(total, redshift) * window, along) / np.pi
+
+
+def summarise(box: Box, values: np.ndarray, log_k: np.ndarray) -> dict[str, np.ndarray]:
+    """Spectra and quantiles of a box's snapshots; kept beside it, for they take seconds."""
+    path = box.path.with_suffix(".npz")
+    thickness = THICKNESS[box.settings["scale"]]
+    key = json.dumps([thickness, OFFSETS, BEYOND, list(values), list(log_k)])
+    if path.exists():
+        stored = np.load(path)
+        if str(stored["key"]) == key:
+            return dict(stored)
+    spectra = Spectra(box.settings["Om0"], box.settings["sigma8"], list(box.redshifts))
+    linear, powers, quantiles = [], [], []
+    for i, redshift in enumerate(box.redshifts):
+        maps = np.concatenate(
+            [box.maps(i, offset=j * thickness // OFFSETS) for j in range(OFFSETS)]
+        )
+        powers.append(spectrum(maps, box.pixel))
+        linear.append(projected(spectra, np.exp(log_k), redshift, thickness * box.pixel))
+        pixels = np.sort(maps, None)
+        found = np.interp(ndtr(values) * len(pixels) - 0.5, np.arange(len(pixels)), pixels)
+        # Slabs that overlap tell less than their number.
+        beyond = ndtr(-np.abs(values)) * len(pixels) / OFFSETS
+        quantiles.append(np.where(beyond < BEYOND, np.nan, found))
+    np.savez(path, key=key, power=powers, linear=linear, quantiles=quantiles)
+    return {"power": powers, "linear": linear, "quantiles": quantiles}
+
+
+def joined(log_k: np.ndarray, k: np.ndarray, power: np.ndarray, linear: np.ndarray) -> np.ndarray:
+    """
+    Logarithm of measured spectra at ``log_k``, and of linear ones where waves are too long.
+
+    The first shells of a box hold few modes: linear theory stands for them, at their height.
+    """
+    rows = []
+    for measured, theory in zip(np.log(power), np.log(linear), strict=True):
+        height = np.mean(measured[LOW] - np.interp(np.log(k[LOW]), log_k, theory))
+        row = np.interp(log_k, np.log(k), measured)
+        rows.append(np.where(log_k < np.log(k[2]), theory + height, row))
+    return np.array(rows)
+
+
+def fit_terms(terms: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
+    """Least squares, (terms, m), and the RMS of what is left."""
+    coefficients, *_ = np.linalg.lstsq(terms, rows, rcond=None)
+    return coefficients, float(np.sqrt(np.mean((rows - terms @ coefficients) ** 2)))
+
+
+def fit_distribution(quantiles: np.ndarray, terms: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Coefficients of log(1 + delta) at the Gaussian values; straight on where it is not known."""
+    rows = np.log(np.maximum(quantiles, 1e-4))
+    known = np.isfinite(rows).all(0)
+    coefficients = np.full((terms.shape[1], len(values)), np.nan)
+    coefficients[:, known], left = fit_terms(terms, rows[:, known])
+    print(f"log(1 + delta) at {known.sum()} Gaussian values: RMS {left:.4f} off the polynomials")
+    first, last = np.flatnonzero(known)[[0, -1]]
+    for end, inner, beyond in (
+        (first, first + 3, range(first - 1, -1, -1)),
+        (last, last - 3, range(last + 1, len(values))),
+    ):
+        slope = (coefficients[:, end] - coefficients[:, inner]) / (values[end] - values[inner])
+        for i in beyond:
+            coefficients[:, i] = coefficients[:, end] + slope * (values[i] - values[end])
+    return coefficients
+
+
+def gaussian_power(
+    log_density: np.ndarray, values: np.ndarray, log_power: np.ndarray, log_k: np.ndarray,
+    pixel: float, side: int = 512,
+) -> np.ndarray:
+    """
+    The spectrum of the Gaussian field that, mapped to densities, has the given spectrum.
+
+    The map of the values turns the correlation r of the Gaussian field into the sum of
+    c_n^2 r^n, with c_n its coefficients in normalised Hermite polynomials (Simpson et al. 2013,
+    Phys. Rev. D, 88, 107301); this is inverted at each separation on a periodic grid.
+    """
+    nodes, weights = roots_hermitenorm(200)
+    weights = weights / weights.sum()
+    density = np.exp(np.interp(nodes, values, log_density))
+    hermite = [np.ones_like(nodes), nodes]
+    for n in range(2, 60):
+        hermite.append((nodes * hermite[-1] - np.sqrt(n - 1) * hermite[-2]) / np.sqrt(n))
+    c = np.array([(weights * density * h).sum() for h in hermite]) / (weights * density).sum()
+    k = 2 * np.pi * np.hypot(np.fft.fftfreq(side, pixel)[:, None], np.fft.rfftfreq(side, pixel))
+    inside = np.clip(np.log(np.maximum(k, 1e-9)), log_k[0], log_k[-1])
+    power = np.exp(np.interp(inside, log_k, log_power))
+    power[0, 0] = 0
+    wanted = np.fft.irfft2(power) / pixel**2
+    r = np.linspace(-0.6, 1, 4001)
+    reached = np.polynomial.polynomial.polyval(r, np.r_[0, c[1:] ** 2])
+    rising = reached.argmin()
+    # The variance of the grid is the spectrum's, not quite that of the values: their ratio is 1.
+    wanted *= reached[-1] / wanted[0, 0]
+    correlation = np.interp(wanted, reached[rising:], r[rising:])
+    shell, twice = shells(side)
+    found = np.bincount(shell.ravel(), (np.fft.rfft2(correlation).real * twice).ravel())
+    found = pixel**2 * found[1:] / np.bincount(shell.ravel(), twice.ravel())[1:]
+    # What no Gaussian field can have comes out below zero.
+    found = np.maximum(found, 1e-4 * found.max())
+    found /= (found[shell - 1] * twice)[shell > 0].sum() / (side * pixel) ** 2
+    return np.interp(log_k, np.log(wave_numbers(side, pixel)), np.log(found))
+
+
+def make_network(boxes: list[Box], **options: object) -> tuple[DensityMapNetwork, torch.Tensor]:
+    """
+    A network whose Gaussian field and distribution are those of the boxes.
+
+    The spectrum of their maps comes with it, in the form of the network's ``spectrum``.
+    """
+    pixel, side = boxes[0].pixel, boxes[0].settings["side"]
+    network = DensityMapNetwork(pixel=pixel, **options)
+    values, log_k = (np.linspace(*knots) for knots in (network.values, network.log_k))
+    found = [summarise(box, values, log_k) for box in boxes]
+    known = np.concatenate([conditions(box) for box in boxes])
+    power, linear, quantiles = (
+        np.concatenate([one[name] for one in found]) for name in ("power", "linear", "quantiles")
+    )
+    logs = np.log(known + [0, 0, 1])
+    network.centre[:], network.spread[:] = map(torch.from_numpy, (logs.mean(0), logs.std(0)))
+    terms = network.terms(torch.from_numpy(known).float()).double().numpy()
+    print(f"{len(known)} snapshots of {len(boxes)} boxes")
+    distribution = fit_distribution(quantiles, terms, values)
+    measured = joined(log_k, wave_numbers(side, pixel), power, linear)
+    smooth, left = fit_terms(terms, measured)
+    print(f"log P(k): RMS {left:.4f} off the polynomials")
+    rows = [
+        gaussian_power(row @ distribution, values, row @ smooth, log_k, pixel) for row in terms
+    ]
+    spectrum, left = fit_terms(terms, np.array(rows))
+    print(f"log P(k) of the Gaussian field: RMS {left:.4f} off the polynomials")
+    network.distribution[:] = torch.from_numpy(distribution)
+    network.spectrum[:] = torch.from_numpy(spectrum)
+    return network, torch.from_numpy(smooth).float()

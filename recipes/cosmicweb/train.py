@@ -1,0 +1,56 @@
+"""Train the network behind an emulator of density maps; resumes where it was interrupted."""
+
+import argparse
+from pathlib import Path
+
+import torch
+from adversarial import AdversarialTask
+from boxes import THICKNESS, read_boxes
+from prior import make_network
+from slabs import Slabs
+from torch.utils.data import DataLoader
+
+from astrodlkit.training import fit
+
+SEED = 50
+# Every tenth box is kept apart: the weights are chosen by them.
+KEPT_APART = 10
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("truth", type=Path, help="folder that truth.py was given")
+    parser.add_argument("folder", type=Path, help="folder for checkpoints, outside the repository")
+    parser.add_argument("--scale", choices=THICKNESS, default="500mpc")
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=SEED)
+    args = parser.parse_args()
+
+    args.folder.mkdir(parents=True, exist_ok=True)
+    boxes = list(read_boxes(args.truth / args.scale / "train"))
+    boxes = [box for box in boxes if box.settings["number"] % KEPT_APART]
+    network, power = make_network(boxes)
+    torch.save(network.state_dict(), args.folder / "prior.pt")
+    last = args.folder / "last.ckpt"
+    done = torch.load(last, weights_only=True)["global_step"] // 2 if last.exists() else 0
+    task = AdversarialTask(network, power, max_steps=args.steps, seed=args.seed)
+    fit(
+        task,
+        DataLoader(Slabs(boxes, args.batch_size, args.seed, done), batch_size=None),
+        folder=args.folder,
+        # Each step is two: one of the critic's and one of the network's.
+        max_steps=2 * args.steps,
+        stop_at=args.stop_at and 2 * args.stop_at,
+        seed=args.seed,
+        precision="32-true",
+        decay=0.999,
+        checkpoint_every=500,
+    )
+    torch.save(network.state_dict(), args.folder / "network.pt")
+
+
+if __name__ == "__main__":
+    main()
