@@ -10,7 +10,7 @@ from export import make_card
 from labels import LabelledGalaxies
 from train import BACKBONE, input_spec
 from validate import figures
-from yardsticks import make_network
+from yardsticks import make_network, rate_zoom_and_side
 
 from astrodlkit.classify import CutoutClassifier
 
@@ -24,13 +24,13 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the labelled sets")
     parser.add_argument("name", help="network of train.py")
     parser.add_argument("network", type=Path, help="its network.pt")
-    parser.add_argument("--side", type=int, default=80, help="pixels of a stamp")
     args = parser.parse_args()
 
     galaxies = LabelledGalaxies.read(args.data).without_copies_of_validation()
     network = make_network(args.name, BACKBONE)
     network.load_state_dict(torch.load(args.network, weights_only=True))
-    spec = input_spec(galaxies, 120 if args.name == "third-place" else args.side)
+    *_, side = rate_zoom_and_side(args.name)
+    spec = input_spec(galaxies, side)
     if args.name == "third-place":
         galaxies = replace(galaxies, pictures=galaxies.pictures[:, CROP, CROP])
     classifier = CutoutClassifier(make_card(spec, 0, 0, 0), network, device="cpu")

@@ -9,7 +9,7 @@ import torch
 from labels import LabelledGalaxies
 from task import VotesTask
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
-from yardsticks import YARDSTICKS, make_network, rate_and_zoom
+from yardsticks import YARDSTICKS, make_network, rate_zoom_and_side
 
 from astrodlkit.specs import InputSpec, LuptonStretch
 from astrodlkit.training import Augmentation, fit
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder for checkpoints, outside the repository")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
-    parser.add_argument("--side", type=int, default=80, help="pixels of a training view")
+    parser.add_argument("--side", type=int, help="pixels of a training view, if not the usual")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--network", choices=("galaxyzoo2", *YARDSTICKS), default="galaxyzoo2")
@@ -112,7 +112,8 @@ def main() -> None:
     if args.taught:
         unknown = ~np.isfinite(training.votes).all(axis=1)
         taught[unknown] = np.mean([np.load(path) for path in args.taught], axis=0)[unknown]
-    spec = input_spec(galaxies, args.side)
+    rate, zoom, side = rate_zoom_and_side(args.network)
+    spec = input_spec(galaxies, args.side or side)
     if args.votes_only:
         training, taught = (a[training.has_votes()] for a in (training, taught))
     torch.manual_seed(args.seed)
@@ -121,7 +122,6 @@ def main() -> None:
         network.load_state_dict(torch.load(args.start, weights_only=True))
     elif not (args.from_scratch or args.network in YARDSTICKS):
         imagenet(network.backbone, args.backbone)
-    rate, zoom = rate_and_zoom(args.network)
     task = VotesTask(
         network.to(memory_format=torch.channels_last),
         spec,
