@@ -11,6 +11,9 @@ from ._periodic_unet import PeriodicUNet
 
 __all__ = ["DensityMapNetwork"]
 
+# First and last of equal steps, and how many.
+_Knots = tuple[float, float, int]
+
 
 class DensityMapNetwork(nn.Module):
     """
@@ -55,11 +58,13 @@ class DensityMapNetwork(nn.Module):
     spectrum: Tensor
     distribution: Tensor
     filter: Tensor
+    shift: Tensor
 
     def __init__(
         self,
         pixel: float,
-        log_k: tuple[float, float, int] = (-7.0, 1.5, 52),
+        *,
+        log_k: _Knots = (-7.0, 1.5, 52),
         values: tuple[float, int] = (6.0, 121),
         degree: int = 3,
         widths: Sequence[int] = (48, 80, 128),
@@ -67,16 +72,19 @@ class DensityMapNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.pixel, self.degree = float(pixel), degree
-        self.log_k, self.values = tuple(log_k), (-values[0], *values)
+        self.log_k: _Knots = (log_k[0], log_k[1], log_k[2])
+        self.values: _Knots = (-values[0], values[0], values[1])
         self.n_channels = 1 + n_noise
         n_terms = math.comb(degree + 3, 3)
         self.register_buffer("centre", torch.zeros(3))
         self.register_buffer("spread", torch.ones(3))
-        # Logarithms of the power of the Gaussian field, of the density at Gaussian values, and of
-        # an isotropic filter that corrects what the network leaves wrong.
+        # Logarithms of the power of the Gaussian field and of the density at Gaussian values.
         self.register_buffer("spectrum", torch.zeros(n_terms, log_k[2]))
         self.register_buffer("distribution", torch.zeros(n_terms, values[1]))
+        # What the network leaves wrong of both is taken out: logarithm of an isotropic filter, and
+        # what is added to values.
         self.register_buffer("filter", torch.zeros(n_terms, log_k[2]))
+        self.register_buffer("shift", torch.zeros(n_terms, values[1]))
         self.network = PeriodicUNet(3 + n_noise, widths, n_conditions=3)
 
     def forward(self, noise: Tensor, conditions: Tensor) -> Tensor:
@@ -137,10 +145,30 @@ class DensityMapNetwork(nn.Module):
             Filaments, nodes and voids, in Gaussianised values.
         """
         maps = torch.cat([field[:, None], self._shear(field), noise], dim=1)
-        field = field + self.network(maps, self.standard(conditions)).float()
+        return self.corrected(field + self.network(maps, self.standard(conditions)), conditions)
+
+    def corrected(self, field: Tensor, conditions: Tensor) -> Tensor:
+        """
+        A field without what the network leaves wrong of spectrum and distribution.
+
+        Parameters
+        ----------
+        field : `~torch.Tensor`, shape (n, ny, nx)
+            With what the network adds.
+        conditions : `~torch.Tensor`, shape (n, 3)
+            As for `forward`.
+
+        Returns
+        -------
+        field : `~torch.Tensor`, shape (n, ny, nx)
+            Filtered, then shifted; unchanged where nothing has been fitted.
+        """
         if self.filter.any():
             factor = self.at_wave_numbers(self.filter, conditions, field.shape[-2:]).exp()
             field = torch.fft.irfft2(torch.fft.rfft2(field) * factor, s=field.shape[-2:])
+        if self.shift.any():
+            shift = _at(self.terms(conditions), self.shift)
+            field = field + _interpolate(shift, self.values, field)
         return field
 
     def density(self, field: Tensor, conditions: Tensor) -> Tensor:
@@ -299,7 +327,7 @@ def _at(terms: Tensor, coefficients: Tensor) -> Tensor:
     return (terms[:, :, None] * coefficients).sum(1)
 
 
-def _interpolate(table: Tensor, knots: tuple[float, float, int], x: Tensor) -> Tensor:
+def _interpolate(table: Tensor, knots: _Knots, x: Tensor) -> Tensor:
     """
     Linear interpolation, and extrapolation, in rows of values at equal steps.
 

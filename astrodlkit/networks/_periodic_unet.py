@@ -1,6 +1,7 @@
 """A residual U-Net on maps whose edges meet."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -57,13 +58,14 @@ class PeriodicUNet(nn.Module):
         self.enter = _Convolution(4 * n_inputs, widths[0])
         self.down = nn.ModuleList(_Block(width, n_hidden) for width in widths)
         self.up = nn.ModuleList(_Block(width, n_hidden) for width in widths[:-1])
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.narrow = nn.ModuleList(nn.Conv2d(4 * a, b, 1) for a, b in pairs)
         self.widen = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairs)
         self.last = _Block(widths[-1], n_hidden)
         self.leave = _Convolution(widths[0], 4)
         # A new network adds nothing.
-        nn.init.zeros_(self.leave.weight)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     @property
     def reach(self) -> int:
@@ -86,7 +88,7 @@ class PeriodicUNet(nn.Module):
         Returns
         -------
         maps : `~torch.Tensor`, shape (n, ny, nx)
-            Periodic.
+            Periodic, float32.
         """
         read = self.reader(conditions)
         ny, nx = maps.shape[-2:]
@@ -122,7 +124,7 @@ class PeriodicUNet(nn.Module):
         x = self.last(self.down[-1](x, read), read)
         for block, widen in zip(reversed(self.up), reversed(self.widen), strict=True):
             x = block(pixel_shuffle(widen(x), 2) + kept.pop(), read)
-        return pixel_shuffle(self.leave(silu(x)), 2)[:, 0]
+        return pixel_shuffle(self.leave(silu(x)), 2)[:, 0].float()
 
 
 class _Convolution(nn.Conv2d):

@@ -92,7 +92,10 @@ class AdversarialTask(lightning.LightningModule):
             made = self.network.shaped(field, noise[:, 1:], conditions)
         made = made.float()
 
-        pieces = self._pieces(true, conditions, generator), self._pieces(made, conditions, generator)
+        pieces = (
+            self._pieces(true, conditions, generator),
+            self._pieces(made, conditions, generator),
+        )
         self.critic.requires_grad_(True)
         loss = self._critic_loss(*(p.detach() for p in pieces), conditions, step)
         critic_optimizer.zero_grad()

@@ -1,6 +1,7 @@
 """The network that tells simulated maps from emulated ones."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ class Critic(nn.Module):
         )
         self.enter = nn.Conv2d(4 * n_inputs, widths[0], 3, padding=1)
         self.blocks = nn.ModuleList(_Block(width) for width in widths)
-        pairs = zip(widths[:-1], widths[1:], strict=True)
+        pairs = pairwise(widths)
         self.widen = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairs)
         self.leave = nn.Conv2d(widths[-1], 64, 1)
 

@@ -127,8 +127,12 @@ def fit_distribution(quantiles: np.ndarray, terms: np.ndarray, values: np.ndarra
 
 
 def gaussian_power(
-    log_density: np.ndarray, values: np.ndarray, log_power: np.ndarray, log_k: np.ndarray,
-    pixel: float, side: int = 512,
+    log_density: np.ndarray,
+    values: np.ndarray,
+    log_power: np.ndarray,
+    log_k: np.ndarray,
+    pixel: float,
+    side: int = 512,
 ) -> np.ndarray:
     """
     The spectrum of the Gaussian field that, mapped to densities, has the given spectrum.
@@ -186,9 +190,7 @@ def make_network(boxes: list[Box], **options: object) -> tuple[DensityMapNetwork
     measured = joined(log_k, wave_numbers(side, pixel), power, linear)
     smooth, left = fit_terms(terms, measured)
     print(f"log P(k): RMS {left:.4f} off the polynomials")
-    rows = [
-        gaussian_power(row @ distribution, values, row @ smooth, log_k, pixel) for row in terms
-    ]
+    rows = [gaussian_power(row @ distribution, values, row @ smooth, log_k, pixel) for row in terms]
     spectrum, left = fit_terms(terms, np.array(rows))
     print(f"log P(k) of the Gaussian field: RMS {left:.4f} off the polynomials")
     network.distribution[:] = torch.from_numpy(distribution)

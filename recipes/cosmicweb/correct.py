@@ -1,0 +1,85 @@
+"""Take out what a trained network leaves wrong of spectrum and distribution."""
+
+import numpy as np
+import torch
+from boxes import Box
+from prior import conditions, fit_terms, spectrum, wave_numbers
+from scipy.special import ndtri
+
+from astrodlkit.networks import DensityMapNetwork
+
+# Maps for each snapshot, and rounds: what is corrected of the one changes the other.
+N_MAPS, ROUNDS = 32, 6
+# Of the polynomials' terms: those of the second degree and below.
+N_TERMS = 10
+# Part of what the spectrum is off that is corrected in a round.
+STEP = 0.6
+# A quantile is taken where so many pixels lie beyond it.
+BEYOND = 30
+
+
+@torch.inference_mode()
+def correct(network: DensityMapNetwork, power: torch.Tensor, boxes: list[Box], seed: int) -> None:
+    """
+    Fit ``filter`` and ``shift`` of the network.
+
+    Parameters
+    ----------
+    network : DensityMapNetwork
+        Trained; changed in place.
+    power : `~torch.Tensor`
+        Of the densities, from ``prior.make_network``.
+    boxes : list of Box
+        Whose cosmologies and redshifts are taken, and whose size.
+    seed : int
+        Of the noise.
+    """
+    side = boxes[0].settings["side"]
+    known = torch.from_numpy(np.concatenate([conditions(box) for box in boxes])).float()
+    rows = [row.expand(N_MAPS, 3) for row in known]
+    network.filter.zero_()
+    network.shift.zero_()
+    generator = torch.Generator().manual_seed(seed)
+    fields = []
+    for row in rows:
+        noise = torch.randn(N_MAPS, network.n_channels, side, side, generator=generator)
+        fields.append(network.shaped(network.gaussian(noise[:, 0], row), noise[:, 1:], row))
+
+    terms = network.terms(known).double().numpy()
+    values, log_k = (np.linspace(*knots) for knots in (network.values, network.log_k))
+    log_shells = np.log(wave_numbers(side, network.pixel))
+    wanted = terms @ power.double().numpy()
+    for i in range(ROUNDS):
+        network.shift.zero_()
+        shifts = [
+            _shift(network.corrected(field, row).numpy(), values)
+            for field, row in zip(fields, rows, strict=True)
+        ]
+        _fit(network.shift, terms, np.array(shifts))
+        off = []
+        for field, row, target in zip(fields, rows, wanted, strict=True):
+            maps = network.density(network.corrected(field, row), row)
+            found = np.log(spectrum(maps.numpy(), network.pixel))
+            off.append(target - np.interp(log_k, log_shells, found))
+        seen = (log_k > log_shells[0]) & (log_k < np.log(np.pi / network.pixel))
+        print(f"round {i}: log P(k) off by {np.mean(off, 0)[seen].round(3).tolist()}")
+        if i < ROUNDS - 1:
+            # Half: a filter of fields acts twice on powers.
+            _fit(network.filter, terms, STEP / 2 * np.array(off))
+
+
+def _shift(field: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """What to add at ``values`` so that the field's become Gaussian."""
+    ranks = np.sort(field, None)
+    at = np.linspace(BEYOND, len(ranks) - 1 - BEYOND, 4 * len(values)).astype(int)
+    tail = np.geomspace(BEYOND, len(ranks) / 10, len(values)).astype(int)
+    at = np.unique(np.concatenate([at, tail, len(ranks) - 1 - tail]))
+    gauss = ndtri((at + 0.5) / len(ranks))
+    inside = values.clip(ranks[at[0]], ranks[at[-1]])
+    return np.interp(inside, ranks[at], gauss) - inside
+
+
+def _fit(coefficients: torch.Tensor, terms: np.ndarray, rows: np.ndarray) -> None:
+    """Add a polynomial's coefficients."""
+    found, _ = fit_terms(terms[:, :N_TERMS], rows)
+    coefficients[:N_TERMS] += torch.from_numpy(found).float()

@@ -1,0 +1,150 @@
+"""Maps of the density from noise."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from astropy import units as u
+from numpy.testing import assert_allclose
+
+from astrodlkit.metrics import power_spectrum
+from astrodlkit.networks import DensityMapNetwork
+from astrodlkit.networks._periodic_unet import PeriodicUNet
+
+PIXEL = 2.0
+SIGMA = 0.8
+
+
+def lognormal(**options):
+    """A network whose field is white, of variance 1, and whose densities are lognormal."""
+    network = DensityMapNetwork(pixel=PIXEL, widths=(8, 8), **options)
+    network.spectrum[0] = math.log(PIXEL**2)
+    network.distribution[0] = SIGMA * torch.linspace(*network.values)
+    return network.requires_grad_(False)
+
+
+def rows(n):
+    return torch.tensor([[0.3, 0.8, 0.5]]).expand(n, 3)
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(4)
+
+
+@pytest.fixture
+def stirred(generator):
+    """A network that adds something."""
+    network = lognormal()
+    for parameter in network.parameters():
+        parameter.data = 0.15 * torch.randn(parameter.shape, generator=generator)
+    return network
+
+
+def test_field_has_the_spectrum(generator):
+    network = lognormal()
+    first, last, n = network.log_k
+    slope = -1.2
+    # P = k^-1.2 at the mean conditions, and twice that one spread of ln Om0 further.
+    network.spectrum[0] = slope * torch.linspace(first, last, n)
+    network.spectrum[1] = math.log(2)
+    conditions = rows(40)
+    network.centre[:] = torch.log(conditions[0] + torch.tensor([0, 0, 1.0]))
+    noise = torch.randn(40, 64, 64, generator=generator)
+    for factor, matter in ((1, 0.3), (2, 0.3 * math.e)):
+        chosen = conditions.clone()
+        chosen[:, 0] = matter
+        field = network.gaussian(noise, chosen)
+        found = power_spectrum(field.numpy(), pixel_size=PIXEL * u.Mpc)
+        k = found.k.value
+        good = (k > 3 * 2 * np.pi / 128) & np.isfinite(k)
+        ratio = found.power.value.mean(0)[good] / (factor * k[good] ** slope)
+        assert_allclose(ratio, 1, atol=0.1)
+
+
+def test_density_is_lognormal_with_mean_one(generator):
+    network = lognormal()
+    density = network(torch.randn(8, 2, 128, 128, generator=generator), rows(8))
+    assert_allclose(density.mean().item(), 1, rtol=0.01)
+    assert_allclose(density.log().std().item(), SIGMA, rtol=0.01)
+    assert_allclose(density.log().mean().item(), -(SIGMA**2) / 2, rtol=0.01)
+
+
+def test_gaussianised_is_the_inverse_of_density(generator):
+    network = lognormal()
+    field = torch.randn(3, 32, 32, generator=generator)
+    again = network.gaussianised(network.density(field, rows(3)), rows(3))
+    assert_allclose(again, field, atol=1e-4)
+    # Beyond the table's ends it stays at them.
+    assert network.gaussianised(torch.zeros(1, 4, 4), rows(1)).unique() == network.values[0]
+
+
+def test_new_network_adds_nothing(generator):
+    network = lognormal()
+    noise = torch.randn(2, 2, 32, 32, generator=generator)
+    field = network.gaussian(noise[:, 0], rows(2))
+    assert_allclose(network(noise, rows(2)), network.density(field, rows(2)), rtol=1e-5)
+
+
+def test_edges_meet(stirred, generator):
+    noise = torch.randn(1, 2, 48, 64, generator=generator)
+    step = stirred.network.step
+    rolled = stirred(noise.roll((3 * step, -step), (2, 3)), rows(1))
+    assert_allclose(rolled, stirred(noise, rows(1)).roll((3 * step, -step), (1, 2)), rtol=1e-3)
+
+
+def test_map_depends_on_its_own_noise(stirred, generator):
+    noise = torch.randn(3, 2, 32, 32, generator=generator)
+    together = stirred(noise, rows(3))
+    assert_allclose(stirred(noise[1:2], rows(1))[0], together[1], rtol=1e-4)
+
+
+def test_pieces_are_as_the_whole(generator):
+    network = PeriodicUNet(2, (8, 8), n_conditions=3).requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.data = 0.2 * torch.randn(parameter.shape, generator=generator)
+    maps = torch.randn(2, 2, 96, 64, generator=generator)
+    whole = network(maps, rows(2))
+    network.tile = 32
+    assert_allclose(network(maps, rows(2)), whole, atol=1e-5)
+    assert whole.std() > 0.1
+
+
+def test_reach_holds_all_that_a_pixel_depends_on():
+    network = PeriodicUNet(1, (4, 4), n_conditions=3)
+    for parameter in network.parameters():
+        parameter.data = torch.rand(parameter.shape) / parameter.shape.numel() ** 0.5
+    maps = torch.zeros(1, 1, 160, 160, requires_grad=True)
+    at = slice(80, 80 + network.step)
+    (gradient,) = torch.autograd.grad(network(maps, rows(1))[0, at, at].sum(), maps)
+    seen = gradient[0, 0].abs().sum(0).nonzero()
+    assert 80 - network.reach <= seen.min() < 80 - network.reach / 2
+    assert 83 + network.reach / 2 < seen.max() <= 83 + network.reach
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (33, 64), (7, 130)])
+def test_any_shape(stirred, generator, shape):
+    density = stirred(torch.randn(2, 2, *shape, generator=generator), rows(2))
+    assert density.shape == (2, *shape)
+    assert torch.isfinite(density).all()
+    assert (density > 0).all()
+
+
+def test_corrections(generator):
+    network = lognormal()
+    noise = torch.randn(4, 2, 64, 64, generator=generator)
+    before = network.shaped(network.gaussian(noise[:, 0], rows(4)), noise[:, 1:], rows(4))
+    network.filter[0] = math.log(0.5)
+    network.shift[0] = 0.25
+    after = network.shaped(network.gaussian(noise[:, 0], rows(4)), noise[:, 1:], rows(4))
+    assert_allclose(after, before / 2 + 0.25, atol=1e-5)
+
+
+def test_autocast_leaves_spectrum_and_distribution_alone(stirred, generator):
+    noise = torch.randn(2, 2, 32, 32, generator=generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        field = stirred.gaussian(noise[:, 0], rows(2))
+        density = stirred.density(field, rows(2))
+    assert_allclose(field, stirred.gaussian(noise[:, 0], rows(2)), rtol=1e-6)
+    assert_allclose(density, stirred.density(field, rows(2)), rtol=1e-6)
