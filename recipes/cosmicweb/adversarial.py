@@ -1,6 +1,5 @@
 """Teach a network to make maps that a critic cannot tell from simulated ones."""
 
-import math
 from typing import Any
 
 import lightning
@@ -92,10 +91,7 @@ class AdversarialTask(lightning.LightningModule):
             made = self.network.shaped(field, noise[:, 1:], conditions)
         made = made.float()
 
-        pieces = (
-            self._pieces(true, conditions, generator),
-            self._pieces(made, conditions, generator),
-        )
+        pieces = [self._pieces(field, conditions, generator) for field in (true, made)]
         self.critic.requires_grad_(True)
         loss = self._critic_loss(*(p.detach() for p in pieces), conditions, step)
         critic_optimizer.zero_grad()

@@ -131,6 +131,7 @@ def gaussian_power(
     values: np.ndarray,
     log_power: np.ndarray,
     log_k: np.ndarray,
+    *,
     pixel: float,
     side: int = 512,
 ) -> np.ndarray:
@@ -182,7 +183,7 @@ def make_network(boxes: list[Box], **options: object) -> tuple[DensityMapNetwork
     power, linear, quantiles = (
         np.concatenate([one[name] for one in found]) for name in ("power", "linear", "quantiles")
     )
-    logs = np.log(known + [0, 0, 1])
+    logs = np.log(known + np.array([0, 0, 1]))
     network.centre[:], network.spread[:] = map(torch.from_numpy, (logs.mean(0), logs.std(0)))
     terms = network.terms(torch.from_numpy(known).float()).double().numpy()
     print(f"{len(known)} snapshots of {len(boxes)} boxes")
@@ -190,7 +191,10 @@ def make_network(boxes: list[Box], **options: object) -> tuple[DensityMapNetwork
     measured = joined(log_k, wave_numbers(side, pixel), power, linear)
     smooth, left = fit_terms(terms, measured)
     print(f"log P(k): RMS {left:.4f} off the polynomials")
-    rows = [gaussian_power(row @ distribution, values, row @ smooth, log_k, pixel) for row in terms]
+    rows = [
+        gaussian_power(row @ distribution, values, row @ smooth, log_k, pixel=pixel)
+        for row in terms
+    ]
     spectrum, left = fit_terms(terms, np.array(rows))
     print(f"log P(k) of the Gaussian field: RMS {left:.4f} off the polynomials")
     network.distribution[:] = torch.from_numpy(distribution)
