@@ -67,7 +67,7 @@ class DensityMapNetwork(nn.Module):
         log_k: _Knots = (-7.0, 1.5, 52),
         values: tuple[float, int] = (6.0, 121),
         degree: int = 3,
-        widths: Sequence[int] = (48, 80, 128),
+        widths: Sequence[int] = (32, 64, 96, 128),
         n_noise: int = 1,
     ) -> None:
         super().__init__()

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, pixel_unshuffle
 
@@ -23,7 +22,7 @@ class Critic(nn.Module):
     """
 
     def __init__(
-        self, widths: Sequence[int] = (48, 96, 160, 224), n_inputs: int = 2, n_conditions: int = 3
+        self, widths: Sequence[int] = (32, 64, 128, 192), n_inputs: int = 2, n_conditions: int = 3
     ) -> None:
         super().__init__()
         self.reader = nn.Sequential(
@@ -53,7 +52,7 @@ class Critic(nn.Module):
             if i < len(self.widen):
                 x = nn.functional.avg_pool2d(self.widen[i](x), 2)
         # As a projection on the conditions (Miyato & Koyama 2018, ICLR).
-        return torch.einsum("ncyx,nc->nyx", self.leave(x).float(), read.float()).flatten(1)
+        return (self.leave(x).float() * read.float()[:, :, None, None]).sum(1).flatten(1)
 
 
 class _Block(nn.Module):
