@@ -115,11 +115,10 @@ class AdversarialTask(lightning.LightningModule):
         self.log_dict({"critic": loss, **losses})
 
     def _pieces(self, field: Tensor, conditions: Tensor, generator: torch.Generator) -> Tensor:
-        """What the critic sees of maps: Gaussianised values and roots of the densities."""
+        """What the critic sees of maps: Gaussianised values, and logarithms of the densities."""
         y, x = torch.randint(field.shape[-1], (2,), generator=generator).tolist()
         field = field.roll((y, x), (1, 2))[:, : self.crop, : self.crop]
-        root = (self.network.log_density(field, conditions) / 2).exp()
-        return torch.stack([field, root - 1], 1)
+        return torch.stack([field, self.network.log_density(field, conditions) / 2], 1)
 
     def _scores(self, pieces: Tensor, conditions: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
