@@ -1,7 +1,7 @@
 """The object behind `classify_cutouts`: a card, a network, and what they do to a table."""
 
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ import torch
 from .._typing import PathLike, Progress
 from ..engine import InferenceCopies, resolve_device, run_batches
 from ..pretrained import ModelCard, save_model
-from ..specs import LuptonStretch, OutputSpec, Picture
+from ..specs import InputSpec, LuptonStretch, OutputSpec, Picture
 from ._fine_tune import fine_tune
 from ._neighbours import find_similar
 from ._predictor import Predictor
@@ -66,6 +66,8 @@ class CutoutClassifier(Predictor):
             raise TypeError(f"card must be a ModelCard, got {type(card).__name__}")
         if not isinstance(module, torch.nn.Module):
             raise TypeError(f"module must be a torch.nn.Module, got {type(module).__name__}")
+        if card.input is None or card.output is None:
+            raise ValueError(f"card must be one for the task 'classify', got {card.task!r}")
         self.card = card
         self.device = resolve_device(device)
         self.module = module.to(self.device, memory_format=torch.channels_last).eval()
@@ -80,9 +82,14 @@ class CutoutClassifier(Predictor):
         return (self,)
 
     @property
+    def input(self) -> InputSpec:
+        """What the network takes."""
+        return cast("InputSpec", self.card.input)
+
+    @property
     def output(self) -> OutputSpec:
         """What the network's numbers mean."""
-        return self.card.output
+        return cast("OutputSpec", self.card.output)
 
     def embed(
         self,
@@ -124,10 +131,11 @@ class CutoutClassifier(Predictor):
             views=views,
             batch_size=batch_size,
             precision=precision,
+            sort=True,
             answer=lambda network, images: {"features": network.features(images)},
         )
-        chunks = self._run(groups, stretch, progress)
-        return np.concatenate([outputs["features"] for _, outputs, _ in chunks])
+        outputs, _ = self._gather(groups, stretch, progress)
+        return outputs["features"]
 
     find_similar = find_similar
 
@@ -159,7 +167,7 @@ class CutoutClassifier(Predictor):
     @cached_property
     def bfloat16_difference(self) -> float:
         """Difference that bfloat16 makes on model galaxies, in units of the network's error."""
-        images = probe_images(self.card.input)
+        images = probe_images(self.input)
         full, short = (
             run_batches(
                 self.copies.get(self.module, precision),

@@ -6,11 +6,12 @@ from typing import Any
 from astropy.table import QTable
 
 from .._typing import PathLike, Progress
-from ..engine import resolve_device
+from ..engine import TableParts, resolve_device
 from ..pretrained import load_model
 from ..specs import LuptonStretch, Picture
 from ._classifier import CutoutClassifier
 from ._ensemble import ClassifierEnsemble
+from ._parts import PART_SIZE, predict_parts
 from ._predictor import Predictor
 from ._stamps import Bands
 
@@ -30,7 +31,9 @@ def classify_cutouts(
     batch_size: int = 256,
     device: str = "auto",
     progress: Progress = None,
-) -> QTable:
+    output: PathLike | None = None,
+    part_size: int = PART_SIZE,
+) -> QTable | TableParts:
     """
     Classify the sources of a table by their pictures.
 
@@ -46,10 +49,14 @@ def classify_cutouts(
         * a column ``cutout`` of shape (n, ny, nx) or (n, c, ny, nx), with a
           unit or without; or of objects, which may differ in shape: arrays,
           Quantity, NDData, CCDData, Cutout2D, or None.
+
+        With ``output`` also the path of a Parquet file, or of a folder of
+        them, which is read piece by piece.
     data : image, optional
         What `~astrodlkit.extract_cutouts` takes: NDData, CCDData,
         ``(array, wcs)``, an HDU, a FITS path, an array, or a dict or list of
-        these, one for each band.
+        these, one for each band; or many images: a
+        `~astrodlkit.cutouts.TileIndex`, its table or its Parquet file.
     model : str, path or `CutoutClassifier`; or a list of these
         A name of `~astrodlkit.list_models`, a path, or a loaded model. Of
         several with the same output the answers are averaged.
@@ -86,10 +93,18 @@ def classify_cutouts(
     progress : bool or callable, optional
         `True` shows a bar, `False` none, `None` one if standard error is a
         terminal; a callable is called with ``(done, total)``.
+    output : path-like, optional
+        A folder for results too long to hold or to lose: Parquet files, each
+        written whole or not at all. The same call goes on where an earlier one
+        was stopped, and ends with the same bytes; a call with another model,
+        input or setting is refused. Pixels of cutouts are not written.
+    part_size : int
+        Rows in each of these files.
 
     Returns
     -------
-    result : `~astropy.table.QTable`, n rows
+    result : `~astropy.table.QTable`, n rows; or `~astrodlkit.engine.TableParts`
+        With ``output``, the folder, whose parts are such tables.
         A copy of the user's columns in their order, then the model's (for
         ``galaxyzoo2`` the 37 vote fractions by their Galaxy Zoo 2 names,
         ``class`` and ``class_probability``), then ``flags`` (see
@@ -112,12 +127,15 @@ def classify_cutouts(
     TypeError
         If an argument is of a kind that means nothing.
     ValueError
-        If arguments do not go together, the bands cannot be told, or a column
-        has the name of one of the result's.
+        If arguments do not go together, the bands cannot be told, a column has
+        the name of one of the result's, or ``output`` holds the results of
+        another run.
     `~astropy.units.UnitConversionError`
         If a unit cannot be converted.
     astrodlkit.exceptions.UnknownModelError
         If there is no such model.
+    astrodlkit.exceptions.MissingDependencyError
+        If ``output`` is given and pyarrow or pandas is missing.
 
     Warns
     -----
@@ -163,23 +181,27 @@ def classify_cutouts(
         predictor = ClassifierEnsemble(load_classifier(each, device) for each in model)
     else:
         predictor = load_classifier(model, device)
-    return predictor.predict(
-        table,
-        data,
-        bands=bands,
-        size=size,
-        stretch=stretch,
-        views=views,
-        interval=interval,
-        batch_size=batch_size,
-        progress=progress,
-    )
+    options: dict[str, Any] = {
+        "bands": bands,
+        "size": size,
+        "stretch": stretch,
+        "views": views,
+        "interval": interval,
+        "batch_size": batch_size,
+        "progress": progress,
+    }
+    if output is None:
+        return predictor.predict(table, data, **options)
+    return predict_parts(predictor, table, data, output=output, part_size=part_size, **options)
 
 
 def load_classifier(model: PathLike | CutoutClassifier, device: str) -> CutoutClassifier:
     """The classifier that a name or a path stands for, or one that is loaded already."""
     if not isinstance(model, CutoutClassifier):
-        return load_model(model, device=device)
+        loaded = load_model(model, device=device)
+        if not isinstance(loaded, CutoutClassifier):
+            raise ValueError(f"model must be one for the task 'classify', got {loaded!r}")
+        return loaded
     if device != "auto" and resolve_device(device) != model.device:
         raise ValueError(
             f"device is {device!r} but the model is on {str(model.device)!r}: leave device out, "

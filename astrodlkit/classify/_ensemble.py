@@ -77,16 +77,14 @@ class ClassifierEnsemble(Predictor):
 def _common_output(members: Sequence[CutoutClassifier]) -> OutputSpec:
     first, *others = members
     for other in others:
-        mine, its = (
-            [_bare(head) for head in member.card.output.heads] for member in (first, other)
-        )
+        mine, its = ([_bare(head) for head in member.output.heads] for member in (first, other))
         if mine != its:
             raise ValueError(
                 "models that answer together must have the same heads, labels and units: "
                 f"{first.card.full_name} has {_in_words(first)}, "
                 f"{other.card.full_name} has {_in_words(other)}"
             )
-    heads = zip(*(member.card.output.heads for member in members), strict=True)
+    heads = zip(*(member.output.heads for member in members), strict=True)
     return OutputSpec(
         heads=tuple(
             replace(same[0], calibration=_mean([head.calibration for head in same]))
@@ -104,7 +102,7 @@ def _in_words(member: CutoutClassifier) -> str:
     return "; ".join(
         f"{head.name} ({head.kind}: {', '.join(head.labels[:3])}"
         f"{', ...' if len(head.labels) > 3 else ''})"
-        for head in member.card.output.heads
+        for head in member.output.heads
     )
 
 

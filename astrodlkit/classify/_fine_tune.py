@@ -174,7 +174,7 @@ def fine_tune(
         if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
             raise ValueError(f"{what} must be a positive integer, got {number!r}")
     check_batch_size(batch_size)
-    spec = classifier.card.input
+    spec = classifier.input
     spec = replace(spec, mirror=spec.mirror if mirror is None else mirror)
     allowed = VIEWS if spec.mirror else VIEWS[:-1]
     if views is not None and views not in allowed:

@@ -98,6 +98,8 @@ def plot_gallery(
 
     card = model.card if isinstance(model, CutoutClassifier) else describe_model(model)
     spec = card.input
+    if spec is None:
+        raise ValueError(f"model must be one for the task 'classify', got {card!r}")
     cutouts = isinstance(data, Cutouts)
     rows = read_rows(
         data[shown] if cutouts else table[shown],

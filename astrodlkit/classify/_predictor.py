@@ -111,12 +111,9 @@ class Predictor(ABC):
             interval=interval,
             batch_size=batch_size,
             precision=precision,
+            sort=True,
         )
-        chunks = list(self._run(groups, stretch, progress))
-        outputs = {
-            name: np.concatenate([chunk[1][name] for chunk in chunks]) for name in chunks[0][1]
-        }
-        flags = np.concatenate([chunk[2] for chunk in chunks])
+        outputs, flags = self._gather(groups, stretch, progress)
         return join(
             groups[0].rows.table, outputs, flags, self.output, provenance, interval=interval
         )
@@ -208,6 +205,7 @@ class Predictor(ABC):
         batch_size: int,
         precision: str,
         interval: float | None = None,
+        sort: bool = False,
         answer: Answer = torch.nn.Module.__call__,
     ) -> tuple[list[Group], dict[str, Any]]:
         """Check what can be checked before the first stamp is made."""
@@ -220,7 +218,7 @@ class Predictor(ABC):
         groups: list[Group] = []
         precisions = []
         for member in self.members:
-            spec = member.card.input
+            spec = member.input
             if views == 8 and not spec.mirror:
                 raise ValueError(
                     f"views must be 1, 2 or 4 for {member.card.full_name}: its labels tell left "
@@ -239,7 +237,7 @@ class Predictor(ABC):
             if group is None:
                 # Each reads the rows anew: how many pixels are cut out follows from the spec.
                 rows = read_rows(
-                    table, data, spec=spec, bands=bands, size=size, step=int(batch_size)
+                    table, data, spec=spec, bands=bands, size=size, step=int(batch_size), sort=sort
                 )
                 group = Group(spec, rows)
                 groups.append(group)
@@ -266,6 +264,19 @@ class Predictor(ABC):
             "views": int(views),
             "precision": ", ".join(dict.fromkeys(precisions)),
         }
+
+    def _gather(
+        self, groups: list[Group], stretch: LuptonStretch | Picture | str, progress: Progress
+    ) -> tuple[dict[str, NDArray], NDArray]:
+        """The numbers and the flags of all rows, in the order of the table."""
+        chunks = list(self._run(groups, stretch, progress))
+        # Networks that look at the same images have the rows in the same order.
+        in_order = groups[0].rows.in_order
+        outputs = {
+            name: in_order(np.concatenate([chunk[1][name] for chunk in chunks]))
+            for name in chunks[0][1]
+        }
+        return outputs, in_order(np.concatenate([chunk[2] for chunk in chunks]))
 
     def _run(
         self, groups: list[Group], stretch: LuptonStretch | Picture | str, progress: Progress

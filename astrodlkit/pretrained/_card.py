@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from ..specs import InputSpec, OutputSpec
+from ..specs import InputSpec, MapSpec, OutputSpec
 from ..specs._record import Record
 from ._describe import card_html, card_text
 from ._parts import Figure, Licence, Training, Weights, check, check_types
@@ -16,7 +16,10 @@ __all__ = ["TASKS", "ModelCard"]
 
 FORMAT = 1  # of the JSON file; raised when a card could no longer be read by older code
 
-TASKS = {"classify": "astrodlkit.classify:CutoutClassifier"}
+TASKS = {
+    "classify": "astrodlkit.classify:CutoutClassifier",
+    "emulate": "astrodlkit.cosmicweb:DensityMapEmulator",
+}
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -41,16 +44,18 @@ class ModelCard(Record):
         Which of the models of that name; dots are allowed too.
     title : str
         One line that says what the model does.
-    task : {'classify'}
+    task : {'classify', 'emulate'}
         What kind of model object it makes.
     architecture : str
         Name of the network.
     options : mapping, optional
         Keyword arguments of the network, JSON types only.
-    input : `~astrodlkit.specs.InputSpec`
+    input : `~astrodlkit.specs.InputSpec`, for ``"classify"``
         What the network eats.
-    output : `~astrodlkit.specs.OutputSpec`
+    output : `~astrodlkit.specs.OutputSpec`, for ``"classify"``
         What its numbers mean.
+    maps : `~astrodlkit.specs.MapSpec`, for ``"emulate"``
+        What its maps are.
     weights : `Weights` or None, optional
         The weight file; `save_model` fills it in.
     training : `Training` or None, optional
@@ -71,7 +76,8 @@ class ModelCard(Record):
     Raises
     ------
     TypeError, ValueError
-        If a value is not of the type or in the range that its name asks for.
+        If a value is not of the type or in the range that its name asks for,
+        or is not one for the task.
         Records (``weights``, ``figures``, ...) may be given as mappings;
         unknown and missing keys are errors.
 
@@ -106,8 +112,9 @@ class ModelCard(Record):
     task: str
     architecture: str
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    input: InputSpec
-    output: OutputSpec
+    input: InputSpec | None = None
+    output: OutputSpec | None = None
+    maps: MapSpec | None = None
     weights: Weights | None = None
     training: Training | None = None
     figures: tuple[Figure, ...] = ()
@@ -119,8 +126,9 @@ class ModelCard(Record):
 
     def __post_init__(self) -> None:
         put = partial(object.__setattr__, self)
+        needed = _CONTRACTS.get(str(self.task), ())
         for name, kind in _PARTS.items():
-            if getattr(self, name) is not None or name in ("input", "output"):
+            if getattr(self, name) is not None or name in needed:
                 put(name, _part(kind, getattr(self, name), name))
         if not isinstance(self.options, Mapping):
             raise TypeError(f"options must be a mapping, got {self.options!r}")
@@ -139,6 +147,9 @@ class ModelCard(Record):
         check(_NAME.fullmatch(self.name), self, "name", "letters, digits, '-' and '_'")
         check(not self.tag or _TAG.fullmatch(self.tag), self, "tag", "letters, digits and '-_.'")
         check(self.task in TASKS, self, "task", f"one of {', '.join(TASKS)}")
+        for name in _OPTIONAL - set(needed):
+            wanted = f"left out: a model for the task {self.task!r} has {' and '.join(needed)}"
+            check(getattr(self, name) is None, self, name, wanted)
         _json(self.to_dict(), "a card")
 
     @property
@@ -155,7 +166,9 @@ class ModelCard(Record):
         values : dict
             What `from_dict` takes.
         """
-        return {"format": FORMAT, **super().to_dict()}
+        values = super().to_dict()
+        absent = {name for name in _OPTIONAL if values[name] is None}
+        return {"format": FORMAT, **{key: values[key] for key in values if key not in absent}}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
@@ -236,10 +249,15 @@ class ModelCard(Record):
 _PARTS: dict[str, type[Record]] = {
     "input": InputSpec,
     "output": OutputSpec,
+    "maps": MapSpec,
     "weights": Weights,
     "training": Training,
     "licence": Licence,
 }
+
+# What a network takes and gives, by task.
+_CONTRACTS = {"classify": ("input", "output"), "emulate": ("maps",)}
+_OPTIONAL = {name for names in _CONTRACTS.values() for name in names}
 
 
 def _part(kind: type[_Part], value: object, where: str) -> _Part:

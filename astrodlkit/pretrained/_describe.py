@@ -50,13 +50,10 @@ def card_rows(card: "ModelCard") -> dict[str, list[str]]:
         For each label one or more paragraphs.
     """
     options = ", ".join(f"{name}={value!r}" for name, value in card.options.items())
-    grid = "{} x {} pixels".format(*card.input.shape)
-    width = f"; {card.input.width:g} Petrosian-90 radii wide" if card.input.width else ""
     rows = {
         "task": [card.task],
         "network": [card.architecture + (f" ({options})" if options else "")],
-        "input": [f"bands {', '.join(card.input.bands)}; {grid}{width}"],
-        "output": [f"{head.name}: {', '.join(head.labels)}" for head in card.output.heads],
+        **_contract_rows(card),
         "for": [card.intended_use],
         "not for": card.not_for,
         "figures": [
@@ -79,6 +76,26 @@ def card_rows(card: "ModelCard") -> dict[str, list[str]]:
     if card.astrodlkit_version:
         rows["made with"] = [f"astrodlkit {card.astrodlkit_version}"]
     return {label: list(texts) for label, texts in rows.items() if any(texts)}
+
+
+def _contract_rows(card: "ModelCard") -> dict[str, list[str]]:
+    """What a network takes and gives."""
+    rows = {}
+    if spec := card.input:
+        grid = "{} x {} pixels".format(*spec.shape)
+        width = f"; {spec.width:g} Petrosian-90 radii wide" if spec.width else ""
+        rows["input"] = [f"bands {', '.join(spec.bands)}; {grid}{width}"]
+    if card.output:
+        rows["output"] = [f"{head.name}: {', '.join(head.labels)}" for head in card.output.heads]
+    if maps := card.maps:
+        rows["maps"] = [
+            f"{maps.box_size:g} Mpc across, pixels of {maps.pixel:.4g} Mpc, "
+            f"slabs of {maps.thickness:.4g} Mpc (comoving)"
+        ]
+        known = [f"{name} {low:g} to {high:g}" for name, (low, high) in maps.domain.items()]
+        fixed = [f"{name} = {value:.4g}" for name, value in maps.fixed.items()]
+        rows["domain"] = ["; ".join(known), *(["fixed: " + ", ".join(fixed)] if fixed else [])]
+    return rows
 
 
 def card_text(card: "ModelCard") -> str:

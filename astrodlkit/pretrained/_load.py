@@ -29,7 +29,8 @@ def load_model(name: PathLike, *, device: Any = "auto", download: bool = False) 
     Returns
     -------
     model : object
-        For the task ``"classify"`` an `~astrodlkit.classify.CutoutClassifier`.
+        For the task ``"classify"`` an `~astrodlkit.classify.CutoutClassifier`,
+        for ``"emulate"`` an `~astrodlkit.cosmicweb.DensityMapEmulator`.
 
     Raises
     ------

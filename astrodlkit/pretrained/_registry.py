@@ -27,7 +27,7 @@ def list_models(pattern: str = "*", *, task: str | None = None) -> list[str]:
     ----------
     pattern : str
         Shell-style pattern for the names, such as ``"galaxy*"``.
-    task : {'classify'}, optional
+    task : {'classify', 'emulate'}, optional
         Only models for this task.
 
     Returns

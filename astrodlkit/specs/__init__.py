@@ -2,6 +2,7 @@
 
 from ._calibration import Calibration
 from ._input import InputSpec
+from ._map import MapSpec
 from ._output import Head, OutputSpec
 from ._peak import PeakStretch
 from ._stretch import LuptonStretch, Picture, Stretch
@@ -12,6 +13,7 @@ __all__ = [
     "Head",
     "InputSpec",
     "LuptonStretch",
+    "MapSpec",
     "OutputSpec",
     "PeakStretch",
     "Picture",

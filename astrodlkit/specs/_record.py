@@ -62,6 +62,8 @@ class Record:
 def _to_json(value: Any) -> Any:
     if isinstance(value, Record):
         return value.to_dict()
+    if isinstance(value, Mapping):
+        return {key: _to_json(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [_to_json(item) for item in value]
     return value

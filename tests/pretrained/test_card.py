@@ -135,7 +135,7 @@ def test_numbers_of_numpy_become_plain():
         ("tag", "a/b", "tag must be letters"),
         ("tag", None, "tag must be str"),
         ("title", " ", "title must not be empty"),
-        ("task", "cook", "task must be one of classify, got 'cook'"),
+        ("task", "cook", "task must be one of classify, emulate, got 'cook'"),
         ("architecture", None, "architecture must be str"),
         ("options", [1], "options must be a mapping"),
         ("options", {"a": {1}}, "options must hold JSON types"),
@@ -144,6 +144,8 @@ def test_numbers_of_numpy_become_plain():
         ("input", {"band": 1}, "input: InputSpec has unknown keys"),
         ("output", [], "output must be OutputSpec or a mapping"),
         ("output", {"heads": 5}, "output: "),
+        ("output", None, "output must be OutputSpec or a mapping, got None"),
+        ("maps", {"pixel": 2.0}, "maps: MapSpec has unknown keys .* lacks"),
         ("weights", "x", "weights must be Weights or a mapping"),
         ("training", {}, "training: Training has unknown keys .* lacks"),
         ("licence", {"weights": "MIT", "data": 1}, "licence: data must be str, got 1"),
@@ -248,3 +250,32 @@ def test_wrong_files_are_refused(card):
     twice = card.to_json().replace('"name"', '"name": "first", "name"', 1)
     with pytest.raises(ValueError, match="'name' stands twice"):
         ModelCard.from_json(twice)
+
+
+@pytest.fixture
+def emulator(card):
+    """The card of an emulator."""
+    values = {key: value for key, value in card.to_dict().items() if key not in ("input", "output")}
+    domain = {"Om0": [0.1, 0.5], "sigma8": [0.6, 1], "redshift": [0, 2]}
+    maps = {"pixel": 2, "box_size": 512, "thickness": 8, "domain": domain, "fixed": {"H0": 67.7}}
+    return ModelCard.from_dict({**values, "task": "emulate", "maps": maps})
+
+
+def test_the_card_of_an_emulator(emulator):
+    assert emulator.input is None
+    assert emulator.maps.domain["sigma8"] == (0.6, 1)
+    assert ModelCard.from_json(emulator.to_json()) == emulator
+    assert {"input", "output"}.isdisjoint(emulator.to_dict())
+    assert "512 Mpc across, pixels of 2 Mpc, slabs of 8 Mpc (comoving)" in str(emulator)
+    assert "sigma8 0.6 to 1" in str(emulator)
+    assert "H0 = 67.7" in emulator._repr_html_()
+
+
+def test_a_card_has_what_its_task_needs_and_no_more(card, emulator):
+    assert "maps" not in card.to_dict()
+    with pytest.raises(TypeError, match="maps must be MapSpec or a mapping, got None"):
+        replace(emulator, maps=None)
+    with pytest.raises(ValueError, match="input must be left out: a model for the task 'emulate'"):
+        replace(emulator, input=card.input)
+    with pytest.raises(ValueError, match="maps must be left out: a model for the task 'classify'"):
+        replace(card, maps=emulator.maps)
