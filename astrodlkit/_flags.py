@@ -33,6 +33,7 @@ class Flag(IntFlag):
     )
     BLANK = 256, "all usable pixels of the stamp have the same value"
     NO_RESULT = 512, "no result could be computed: the row's values are NaN"
+    UNREADABLE = 1024, "an image of the source could not be read"
 
 
 def decode_flags(flags: ArrayLike) -> list[list[str]] | list[str]:

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -12,7 +12,15 @@ from astropy.table import QTable, Table
 from numpy.typing import NDArray
 
 from .._flags import Flag
-from ..cutouts import Cutouts, iter_cutouts, read_images, read_table
+from ..cutouts import (
+    Cutouts,
+    TileIndex,
+    iter_cutouts,
+    read_images,
+    read_positions,
+    read_table,
+    read_tiles,
+)
 from ..exceptions import AstrodlkitWarning
 from ..specs import InputSpec, LuptonStretch, Picture, nanomaggies
 from ._results import PROVENANCE
@@ -24,8 +32,9 @@ __all__ = ["NO_PIXELS", "Rows", "read_rows"]
 NO_PIXELS = Flag.NO_OVERLAP | Flag.ALL_MASKED | Flag.INVALID_POSITION | Flag.INVALID_SIZE
 """With one of these a row has nothing that could be shown to a network."""
 
-# For each chunk of rows: places in the chunk, and the cutouts that belong there.
-Group: TypeAlias = Sequence[tuple[slice | NDArray[np.intp], Cutouts]]
+# For each chunk of rows: places in the chunk, and the cutouts that belong there; or the flags
+# that say why there are none.
+Group: TypeAlias = Sequence[tuple[slice | NDArray[np.intp], Cutouts | Flag]]
 Groups: TypeAlias = Iterable[Group]
 
 
@@ -48,6 +57,9 @@ class Rows:
         Which of the cutouts' bands are red, green and blue.
     groups : iterable
         The cutouts of each chunk, made when it is asked for.
+    order : ndarray of int, optional
+        Numbers of the rows in the order in which they come; by default that of
+        the table.
     """
 
     table: QTable
@@ -56,6 +68,11 @@ class Rows:
     size_rule: str
     bands: Bands
     groups: Groups
+    order: NDArray[np.intp] | None = None
+
+    def in_order(self, values: NDArray) -> NDArray:
+        """What was found for the rows as they came, in the order of the table."""
+        return values if self.order is None else values[np.argsort(self.order)]
 
     def prepared(
         self, spec: InputSpec, stretch: LuptonStretch | Picture | str
@@ -87,6 +104,9 @@ class Rows:
             # A row that no group brings has no pixels.
             flags = np.full(m, Flag.ALL_MASKED, dtype=np.int32)
             for places, cutouts in groups:
+                if isinstance(cutouts, Flag):
+                    flags[places] = cutouts
+                    continue
                 flags[places] = cutouts.flags
                 seen = np.flatnonzero((cutouts.flags & NO_PIXELS) == 0)
                 if len(seen):
@@ -101,7 +121,14 @@ class Rows:
 
 
 def read_rows(
-    table: Any, data: Any, *, spec: InputSpec, bands: Bands, size: Any, step: int
+    table: Any,
+    data: Any,
+    *,
+    spec: InputSpec,
+    bands: Bands,
+    size: Any,
+    step: int,
+    sort: bool = False,
 ) -> Rows:
     """
     Find the pixels of a table's rows: in cutouts, in a column, or in images beside it.
@@ -114,6 +141,8 @@ def read_rows(
         What the network takes.
     step : int
         Rows at a time.
+    sort : bool
+        Whether rows of the same images of an index may come together.
 
     Returns
     -------
@@ -148,12 +177,17 @@ def read_rows(
             f"table has no column 'cutout', only {user.colnames}: give the image beside it, "
             "for example classify_cutouts(table, data=image)"
         )
+    tiles = read_tiles(data)
+    if tiles is not None:
+        names = _needed(tiles.bands, bands, spec)
+        widths = _widths(table, user, size, spec, on_sky=True)
+        pieces, order = _tile_groups(tiles, user, widths, names, spec=spec, step=step, sort=sort)
+        return Rows(user, len(user), step, widths.rule, bands, pieces, order)
     images = read_images(data)
     if isinstance(data, Mapping):
         names = _needed(images, bands, spec)
     else:
         names, bands = band_names(len(images), bands, spec)
-    known = nanomaggies(next(iter(images.values())).unit)
     on_sky = all(image.wcs is not None for image in images.values())
     widths = _widths(table, user, size, spec, on_sky=on_sky)
     cutouts = iter_cutouts(
@@ -163,11 +197,41 @@ def read_rows(
         shape=spec.shape,
         chunk=step,
         bands=names,
-        # Per pixel or per solid angle: what the unit says must stay true of the new pixels.
-        conserve="surface brightness" if known is None or known[1] else "flux",
+        conserve=_conserve(next(iter(images.values())).unit),
     )
     pieces = ([(slice(None), part)] for part in cutouts)
     return Rows(user, len(user), step, widths.rule, bands, pieces)
+
+
+def _tile_groups(
+    tiles: TileIndex,
+    table: QTable,
+    widths: Widths,
+    bands: tuple[str, ...] | None,
+    *,
+    spec: InputSpec,
+    step: int,
+    sort: bool,
+) -> tuple[Iterator[Group], NDArray[np.intp] | None]:
+    """The cutouts of a table's rows out of the images of an index, and the rows' order."""
+    positions = read_positions(table)
+    if not isinstance(positions, SkyCoord):
+        raise ValueError("the table must have positions on the sky, for an index of images")
+    order = tiles.order(positions) if sort else None
+
+    def cut(start: int) -> Group:
+        rows: Any = slice(start, start + step)
+        rows = rows if order is None else order[rows]
+        options = {"shape": spec.shape, "bands": bands, "conserve": _conserve}
+        return list(tiles.groups(positions[rows], widths.values[rows], **options))
+
+    return (cut(start) for start in range(0, len(table), step)), order
+
+
+def _conserve(unit: u.UnitBase | None) -> Literal["surface brightness", "flux"]:
+    """Per pixel or per solid angle: what the unit says must stay true of the new pixels."""
+    known = nanomaggies(unit)
+    return "surface brightness" if known is None or known[1] else "flux"
 
 
 def _is_photutils(table: QTable) -> bool:
@@ -182,7 +246,7 @@ def _refuse(data: Any, size: Any, reason: str) -> None:
             raise ValueError(f"{name} must be left out: {reason}, which are used whole")
 
 
-def _needed(images: Mapping[str, Any], bands: Bands, spec: InputSpec) -> tuple[str, ...] | None:
+def _needed(images: Iterable[str], bands: Bands, spec: InputSpec) -> tuple[str, ...] | None:
     """The bands that the network will see; None if that cannot be told here."""
     if isinstance(bands, Mapping):
         wanted = list(bands.values())

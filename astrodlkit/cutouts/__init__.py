@@ -4,14 +4,19 @@ from ._cutouts import Cutouts
 from ._extract import extract_cutouts, iter_cutouts
 from ._image import Image
 from ._images import read_images
+from ._index import index_images
 from ._positions import read_positions, read_table
+from ._tiles import TileIndex, read_tiles
 
 __all__ = [
     "Cutouts",
     "Image",
+    "TileIndex",
     "extract_cutouts",
+    "index_images",
     "iter_cutouts",
     "read_images",
     "read_positions",
     "read_table",
+    "read_tiles",
 ]

@@ -20,6 +20,7 @@ from ._native import check_same_pixels, copy_stamps
 from ._positions import read_positions
 from ._settle import settle
 from ._sizes import read_pixel_scale, read_shape, read_size
+from ._tiles import TilePlan, read_tiles
 
 __all__ = ["extract_cutouts", "iter_cutouts"]
 
@@ -56,7 +57,8 @@ def extract_cutouts(
         array without a WCS, an image HDU, an HDUList or the path of a FITS file
         (its first image; memory-mapped), with shape (ny, nx), or (c, ny, nx) for
         bands on one grid; or a dict or list of these, one for each band, each on
-        its own grid. Mask and uncertainty are carried.
+        its own grid. Mask and uncertainty are carried. Or many images: a `TileIndex`,
+        its table or its Parquet file.
     positions : `~astropy.coordinates.SkyCoord` or table-like, n rows
         Coordinates, a table or QTable with sky or pixel columns (0-based, of the
         first band), a photutils ``SourceCatalog``, or anything ``Table()`` takes.
@@ -123,7 +125,7 @@ def extract_cutouts(
     array([0, 6], dtype=int32)
     """
     options = _Options(shape, pixel_scale, north_up, method, conserve, fill_value, bands)
-    plan = _Plan(data, positions, size, options)
+    plan = _plan(data, positions, size, options)
     return plan.cut(slice(0, plan.n_rows))
 
 
@@ -165,7 +167,7 @@ def iter_cutouts(
     """
     if not isinstance(chunk, int | np.integer) or chunk < 1:
         raise ValueError(f"chunk must be a positive number of rows, got {chunk!r}")
-    plan = _Plan(data, positions, size, _Options(**options))
+    plan = _plan(data, positions, size, _Options(**options))
     starts = range(0, max(plan.n_rows, 1), chunk)
     return (plan.cut(slice(start, min(start + chunk, plan.n_rows))) for start in starts)
 
@@ -191,6 +193,13 @@ class _Options:
             raise ValueError(f"fill_value must be a finite number, got {self.fill_value!r}")
         if self.shape is not None and self.pixel_scale is not None:
             raise ValueError("size and shape give the pixel_scale: give only two of the three")
+
+
+def _plan(data: Any, positions: Any, size: Any, options: _Options) -> "_Plan | TilePlan":
+    tiles = read_tiles(data)
+    if tiles is None:
+        return _Plan(data, positions, size, options)
+    return TilePlan(tiles, positions, size, vars(options))
 
 
 class _Plan:

@@ -21,7 +21,17 @@ from ._arrays import POWERS, celestial, split, with_uncertainty
 from ._grids import quiet_wcs
 from ._image import Image
 
-__all__ = ["IMAGE_HDUS", "from_hdu", "from_hdus", "from_path"]
+__all__ = [
+    "IMAGE_HDUS",
+    "from_hdu",
+    "from_hdus",
+    "from_path",
+    "image_hdu",
+    "is_image",
+    "open_fits",
+    "read_unit",
+    "stored",
+]
 
 IMAGE_HDUS = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
 """What of a FITS file may hold an image."""
@@ -33,25 +43,20 @@ _COMPRESSED = {
 }
 
 
-def from_path(path: Path, name: str) -> list[Image]:
-    """The bands of a file, of which nothing but the headers need be read."""
+def from_path(path: Path, name: str, number: int | None = None) -> list[Image]:
+    """The bands of a file, or of one of its HDUs; nothing but the headers need be read."""
     try:
         with warnings.catch_warnings():
             # astropy only warns that the file ends before its data do.
             warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
             # Scaled data cannot be memory-mapped, stored data can: the stamps are scaled later.
-            with _open(path, do_not_scale_image_data=True) as hdus:
-                hdu = _first_image(hdus, name)
+            with open_fits(path, do_not_scale_image_data=True) as hdus:
+                hdu = image_hdu(hdus, name, number)
                 if not isinstance(hdu, fits.CompImageHDU):
-                    header = hdu.header
-                    scaling = {
-                        "scale": header.get("BSCALE", 1.0),
-                        "zero": header.get("BZERO", 0.0),
-                        "blank": header.get("BLANK") if header["BITPIX"] > 0 else None,
-                    }
-                    return [replace(image, **scaling) for image in from_hdus(hdus, name)]
-            with _open(path) as hdus:
-                return from_hdus(hdus, name)
+                    scaling = stored(hdu)
+                    return [replace(image, **scaling) for image in from_hdus(hdus, name, number)]
+            with open_fits(path) as hdus:
+                return from_hdus(hdus, name, number)
     except FileNotFoundError:
         raise
     except (OSError, AstropyUserWarning, EOFError, lzma.LZMAError) as exc:
@@ -59,7 +64,7 @@ def from_path(path: Path, name: str) -> list[Image]:
 
 
 @contextmanager
-def _open(path: Path, **options: Any) -> Iterator[fits.HDUList]:
+def open_fits(path: Path, **options: Any) -> Iterator[fits.HDUList]:
     """A FITS file, memory-mapped if it is not compressed, and closed even if it is damaged."""
     with path.open("rb") as stream:
         start = stream.read(6)
@@ -71,16 +76,33 @@ def _open(path: Path, **options: Any) -> Iterator[fits.HDUList]:
             yield hdus
 
 
-def _first_image(hdus: fits.HDUList, name: str) -> Any:
-    for hdu in hdus:
-        if isinstance(hdu, IMAGE_HDUS) and hdu.header.get("NAXIS", 0) >= 2:
+def stored(hdu: Any) -> dict[str, Any]:
+    """How the values of an HDU that is not scaled become physical."""
+    header = hdu.header
+    return {
+        "scale": header.get("BSCALE", 1.0),
+        "zero": header.get("BZERO", 0.0),
+        "blank": header.get("BLANK") if header["BITPIX"] > 0 else None,
+    }
+
+
+def is_image(hdu: Any) -> bool:
+    """Whether an HDU holds an image."""
+    return isinstance(hdu, IMAGE_HDUS) and hdu.header.get("NAXIS", 0) >= 2
+
+
+def image_hdu(hdus: fits.HDUList, name: str, number: int | None) -> Any:
+    """An HDU with an image, by its number or the first."""
+    for hdu in hdus if number is None else hdus[number : number + 1]:
+        if is_image(hdu):
             return hdu
-    raise ValueError(f"{name}: no HDU of the file holds an image")
+    which = "no HDU of the file" if number is None else f"no HDU {number}"
+    raise ValueError(f"{name}: {which} holds an image")
 
 
-def from_hdus(hdus: fits.HDUList, name: str) -> list[Image]:
-    """The first image of a file, with the mask and uncertainty that CCDData wrote beside it."""
-    hdu = _first_image(hdus, name)
+def from_hdus(hdus: fits.HDUList, name: str, number: int | None = None) -> list[Image]:
+    """One image of a file, with the mask and uncertainty that CCDData wrote beside it."""
+    hdu = image_hdu(hdus, name, number)
     image = from_hdu(hdu, name, hdus)
     if "MASK" in hdus and hdus["MASK"].shape == hdu.shape:
         if hdus["MASK"].header["BITPIX"] == 8:
@@ -94,7 +116,7 @@ def from_hdus(hdus: fits.HDUList, name: str) -> list[Image]:
         }
         if kind not in kinds:
             raise TypeError(f"{name}: the uncertainty of the file is of the unknown kind {kind!r}")
-        unit = _unit(hdus["UNCERT"].header, name)
+        unit = read_unit(hdus["UNCERT"].header, name)
         image = with_uncertainty(image, kinds[kind](hdus["UNCERT"].data, unit=unit), name)
     return split(image, name)
 
@@ -109,10 +131,13 @@ def from_hdu(hdu: Any, name: str, hdus: fits.HDUList | None = None) -> Image:
         raise ValueError(f"{name}: HDU {hdu.name or 'PRIMARY'!r} has no image")
     wcs = quiet_wcs(hdu.header, hdus)
     # Every header gives some WCS; one without a sky only means pixel positions.
-    return Image(data, celestial(wcs, name) if wcs.has_celestial else None, _unit(hdu.header, name))
+    return Image(
+        data, celestial(wcs, name) if wcs.has_celestial else None, read_unit(hdu.header, name)
+    )
 
 
-def _unit(header: fits.Header, name: str) -> u.UnitBase | None:
+def read_unit(header: fits.Header, name: str) -> u.UnitBase | None:
+    """The unit of the pixels."""
     text = str(header.get("BUNIT", "")).strip()
     if not text:
         return None

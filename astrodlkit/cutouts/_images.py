@@ -137,6 +137,8 @@ def _same_unit(names: list[str], images: list[Image]) -> list[Image]:
 
 def _planes(data: Any, name: str) -> list[Image]:
     """The band or bands of one object."""
+    if isinstance(data, Image):
+        return [data]
     if isinstance(data, str | os.PathLike):
         return from_path(Path(data), name)
     if isinstance(data, fits.HDUList):

@@ -1,0 +1,357 @@
+"""Many images as one source of pixels: an index of files and of where on the sky they lie."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from .._flags import Flag
+from .._optional import import_optional
+from .._typing import PathLike
+from ._cutouts import Cutouts
+from ._footprints import Footprints, unit_vectors
+from ._opened import BadImageError, OpenImages, is_url
+from ._positions import read_positions
+from ._sizes import read_size
+
+__all__ = ["TileIndex", "TilePlan", "read_tiles"]
+
+
+class TileIndex:
+    """
+    Images of which each covers a part of the sky, opened where sources lie.
+
+    A source is taken from the image of each band in which it is farthest from
+    the nearest edge.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        A row for each image, as `~astrodlkit.index_images` makes it; or any
+        table with the columns
+
+        * ``path``: of a FITS file, or a URL that fsspec understands;
+        * ``s_region``: the image's outline in the ICRS, a convex polygon as
+          ObsCore writes it: ``"POLYGON ICRS ra dec ra dec ..."`` in degrees;
+        * ``hdu``, optional: number of the HDU; without it, the first image;
+        * ``band``, optional: its band; without it, all are one band, ``image``;
+        * ``pixel_scale``, optional: in arcsec.
+
+    Attributes
+    ----------
+    table : `~astropy.table.Table`
+        As above.
+    bands : tuple of str
+        In the order in which they first come.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, the table has no rows, or an outline is no
+        polygon.
+
+    See Also
+    --------
+    astrodlkit.index_images : Makes the table from a folder.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astrodlkit.cutouts import TileIndex
+    >>> TileIndex(Table({"path": ["a.fits", "b.fits"], "band": ["g", "g"], "s_region": [
+    ...     "POLYGON ICRS 10 0 11 0 11 1 10 1", "POLYGON ICRS 11 0 12 0 12 1 11 1"]}))
+    <TileIndex: 2 images, bands g>
+    """
+
+    def __init__(self, table: Table) -> None:
+        missing = [name for name in ("path", "s_region") if name not in table.colnames]
+        if missing or not len(table):
+            raise ValueError(
+                "an index of images needs one or more rows and the columns 'path' and 's_region', "
+                f"got {len(table)} rows of {table.colnames}; index_images makes one of a folder"
+            )
+        self.table = table
+        n, names = len(table), table.colnames
+        bands = [str(band) for band in table["band"]] if "band" in names else ["image"] * n
+        self.bands = tuple(dict.fromkeys(bands))
+        self._rows = {
+            band: np.array([i for i in range(n) if bands[i] == band]) for band in self.bands
+        }
+        self._sky = {
+            band: Footprints([str(table["s_region"][i]) for i in rows])
+            for band, rows in self._rows.items()
+        }
+        hdus = [int(number) for number in table["hdu"]] if "hdu" in names else [None] * n
+        self._files = list(zip((str(path) for path in table["path"]), hdus, strict=True))
+        self._opened = OpenImages()
+
+    @classmethod
+    def read(cls, path: PathLike) -> "TileIndex":
+        """
+        The index in a file.
+
+        Parameters
+        ----------
+        path : path-like
+            Any table that astropy reads; relative paths in it begin at its
+            folder.
+
+        Returns
+        -------
+        index : TileIndex
+            The index.
+        """
+        path = Path(path)
+        if path.suffix.lower() == ".parquet":
+            import_optional("pyarrow", extra="parquet", purpose="to read Parquet files")
+        table = Table.read(path)
+        if "path" in table.colnames:
+            places = [str(each) for each in table["path"]]
+            table["path"] = [each if is_url(each) else str(path.parent / each) for each in places]
+        return cls(table)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.table)} images, bands {', '.join(self.bands)}>"
+
+    @property
+    def pixel_scale(self) -> u.Quantity | None:
+        """Median angle of a pixel of the first band; None if the index does not say."""
+        if "pixel_scale" not in self.table.colnames:
+            return None
+        scales = u.Quantity(self.table["pixel_scale"][self._rows[self.bands[0]]])
+        scale = np.median(scales if scales.unit != u.dimensionless_unscaled else scales * u.arcsec)
+        return scale.to(u.arcsec) / u.pix
+
+    def locate(
+        self, positions: SkyCoord, bands: Sequence[str] | None = None, *, reach: Any = 0 * u.deg
+    ) -> NDArray[np.intp]:
+        """
+        The images that hold positions best.
+
+        Parameters
+        ----------
+        positions : `~astropy.coordinates.SkyCoord`, shape (n,)
+            Where; in any frame.
+        bands : sequence of str, optional
+            Of c bands; by default all.
+        reach : `~astropy.units.Quantity`, shape () or (n,)
+            Angle by which a position may lie off its image.
+
+        Returns
+        -------
+        rows : `~numpy.ndarray` of int, shape (n, c)
+            Rows of the table; -1 where no image is near.
+        """
+        points = unit_vectors(positions)
+        away = np.broadcast_to(u.Quantity(reach).to_value(u.rad), len(points))
+        found = np.empty((len(points), len(bands or self.bands)), dtype=np.intp)
+        for k, band in enumerate(bands or self.bands):
+            best = self._sky[band].deepest(points, away)
+            found[:, k] = np.where(best < 0, -1, self._rows[band][best])
+        return found
+
+    def extract(self, positions: Any, size: Any, **options: Any) -> Cutouts:
+        """
+        Cut stamps out of the images that hold them best.
+
+        Parameters
+        ----------
+        positions : `~astropy.coordinates.SkyCoord` or table-like, n rows
+            As of `~astrodlkit.extract_cutouts`, but on the sky.
+        size, **options
+            As of `~astrodlkit.extract_cutouts`. An angle is rounded to pixels
+            with the pixel scale of the index.
+
+        Returns
+        -------
+        cutouts : Cutouts
+            n stamps in the order of ``positions``; the flags ``no_overlap`` and
+            ``unreadable`` say that there was no image.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of `~astrodlkit.extract_cutouts`; if the images differ in unit.
+        """
+        coords = _on_sky(positions)
+        if options.get("shape") is None and options.get("pixel_scale") is None:
+            size = self._in_pixels(size, len(coords))
+        parts, rows, lost, flags = [], [], [], []
+        for places, part in self.groups(coords, size, **options):
+            if isinstance(part, Cutouts):
+                parts.append(part)
+                rows.append(places)
+            else:
+                lost.append(places)
+                flags.append(np.full(len(places), part | Flag.MASKED_PIXELS))
+        if lost or not parts:
+            nowhere = np.concatenate([*lost, np.array([], dtype=np.intp)])
+            parts.append(self._blank(coords[nowhere], _some(size, nowhere), options))
+            if lost:
+                parts[-1]._flags[:] = np.concatenate(flags)  # noqa: SLF001
+            rows.append(nowhere)
+        return Cutouts.concatenate(parts)[np.argsort(np.concatenate(rows))]
+
+    def groups(
+        self,
+        positions: SkyCoord,
+        size: Any,
+        *,
+        bands: Sequence[str] | None = None,
+        conserve: str | Callable[[u.UnitBase | None], str] = "surface brightness",
+        **options: Any,
+    ) -> Iterator[tuple[NDArray[np.intp], Cutouts | Flag]]:
+        """
+        Cut stamps, those out of the same images together.
+
+        Parameters
+        ----------
+        positions : `~astropy.coordinates.SkyCoord`, shape (n,)
+            Where.
+        size, bands, **options
+            As of `~astrodlkit.extract_cutouts`.
+        conserve : str or callable
+            As there, or what gives it for the unit of the images.
+
+        Yields
+        ------
+        rows : `~numpy.ndarray` of int
+            Some of the positions.
+        cutouts : Cutouts or Flag
+            Their stamps; or why there are none.
+        """
+        from ._extract import extract_cutouts
+
+        names = self._check_bands(bands)
+        located = self.locate(positions, names, reach=self._reach(size, len(positions)))
+        if not len(located):
+            return
+        keys, group = np.unique(located, axis=0, return_inverse=True)
+        order = np.argsort(group.ravel(), kind="stable")
+        ends = np.cumsum(np.bincount(group.ravel()))[:-1]
+        for key, rows in zip(keys, np.split(order, ends), strict=True):
+            if (key < 0).any():
+                lost = ~np.isfinite(unit_vectors(positions[rows])).all(axis=1)
+                for which, why in ((lost, Flag.INVALID_POSITION), (~lost, Flag.NO_OVERLAP)):
+                    if which.any():
+                        yield rows[which], why | Flag.ALL_MASKED
+                continue
+            try:
+                images = {
+                    band: self._opened.get(*self._files[i])
+                    for band, i in zip(names, key.tolist(), strict=True)
+                }
+                unit = images[names[0]].unit
+                cutouts = extract_cutouts(
+                    images,
+                    positions[rows],
+                    _some(size, rows),
+                    conserve=conserve(unit) if callable(conserve) else conserve,  # type: ignore[arg-type]
+                    **options,
+                )
+            except BadImageError:
+                yield rows, Flag.UNREADABLE | Flag.ALL_MASKED
+            else:
+                yield rows, cutouts
+
+    def order(self, positions: SkyCoord) -> NDArray[np.intp]:
+        """
+        An order in which sources of the same images stand together.
+
+        Parameters
+        ----------
+        positions : `~astropy.coordinates.SkyCoord`, shape (n,)
+            Of the sources.
+
+        Returns
+        -------
+        order : `~numpy.ndarray` of int, shape (n,)
+            Numbers of the positions.
+        """
+        return np.lexsort(self.locate(positions).T[::-1])
+
+    def _check_bands(self, bands: Sequence[str] | None) -> tuple[str, ...]:
+        names = (
+            self.bands if bands is None else (bands,) if isinstance(bands, str) else tuple(bands)
+        )
+        unknown = [name for name in names if name not in self.bands]
+        if unknown or not names:
+            raise ValueError(f"bands has {unknown}, but the index of images only {self.bands}")
+        return names
+
+    def _reach(self, size: Any, n: int) -> u.Quantity:
+        """Half the diagonal of the stamps: so far off an image it may still be seen in them."""
+        size = getattr(size, "unmasked", size)
+        if getattr(size, "unit", None) in (None, u.pix, u.dimensionless_unscaled):
+            scale = 0 * u.arcsec / u.pix if self.pixel_scale is None else self.pixel_scale
+            size = u.Quantity(getattr(size, "value", size), u.pix) * scale
+        half = np.nan_to_num(np.abs(size.to_value(u.deg)) / np.sqrt(2), posinf=0.0)
+        return np.minimum(half if half.shape == (n,) else half.max(), 1.0) * u.deg
+
+    def _in_pixels(self, size: Any, n: int) -> Any:
+        """A size of the same number of pixels in all images."""
+        asked = read_size(size, n, by_row=False)
+        if asked.angle is None:
+            return size
+        if self.pixel_scale is None:
+            raise ValueError("size must be in pixels: the index of images has no 'pixel_scale'")
+        scale = (self.pixel_scale * u.pix).to_value(u.deg)
+        return np.maximum(np.round(np.array(asked.angle) / scale), 1).astype(int)
+
+    def _blank(self, coords: SkyCoord, size: Any, options: dict[str, Any]) -> Cutouts:
+        """Stamps for positions without an image, as of the first one that can be read."""
+        from ._extract import extract_cutouts
+
+        names = self._check_bands(options.get("bands"))
+        rest = {name: value for name, value in options.items() if name != "bands"}
+        images = {band: self._opened.get(*self._files[self._rows[band][0]]) for band in names}
+        cutouts = extract_cutouts(images, coords, size, **rest)
+        cutouts.data[...], cutouts.mask[...] = options.get("fill_value", 0.0), True
+        if cutouts.variance is not None:
+            cutouts.variance[...] = np.inf
+        return cutouts
+
+
+def read_tiles(data: Any) -> TileIndex | None:
+    """An index of images out of what may be one: an index, its table, or a Parquet file."""
+    if isinstance(data, TileIndex):
+        return data
+    if isinstance(data, Table):
+        return TileIndex(data)
+    if isinstance(data, str | Path) and Path(data).suffix.lower() == ".parquet":
+        return TileIndex.read(data)
+    return None
+
+
+class TilePlan:
+    """What `extract_cutouts` asks of an index: stamps of some rows."""
+
+    def __init__(
+        self, tiles: TileIndex, positions: Any, size: Any, options: dict[str, Any]
+    ) -> None:
+        self.coords = _on_sky(positions)
+        self.n_rows = len(self.coords)
+        self.tiles, self.size, self.options = tiles, size, options
+
+    def cut(self, rows: slice) -> Cutouts:
+        """The stamps of some rows."""
+        by_row = self.options["shape"] is not None and np.ndim(self.size) == 1
+        size = self.size[rows] if by_row else self.size
+        return self.tiles.extract(self.coords[rows], size, **self.options)
+
+
+def _on_sky(positions: Any) -> SkyCoord:
+    found = read_positions(positions)
+    if not isinstance(found, SkyCoord):
+        raise ValueError("positions must be on the sky to be found in an index of images")
+    return found
+
+
+def _some(size: Any, rows: NDArray[np.intp]) -> Any:
+    """The sizes of some rows, where each has its own."""
+    return size[rows] if np.ndim(size) == 1 and np.shape(size) != (2,) else size
