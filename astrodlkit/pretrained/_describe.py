@@ -88,10 +88,8 @@ def _contract_rows(card: "ModelCard") -> dict[str, list[str]]:
     if card.output:
         rows["output"] = [f"{head.name}: {', '.join(head.labels)}" for head in card.output.heads]
     if maps := card.maps:
-        rows["maps"] = [
-            f"{maps.box_size:g} Mpc across, pixels of {maps.pixel:.4g} Mpc, "
-            f"slabs of {maps.thickness:.4g} Mpc (comoving)"
-        ]
+        grid = f"{maps.box_size:g} Mpc across, pixels of {maps.pixel:.4g} Mpc"
+        rows["maps"] = [f"{grid}, slabs of {maps.thickness:.4g} Mpc (comoving)"]
         known = [f"{name} {low:g} to {high:g}" for name, (low, high) in maps.domain.items()]
         fixed = [f"{name} = {value:.4g}" for name, value in maps.fixed.items()]
         rows["domain"] = ["; ".join(known), *(["fixed: " + ", ".join(fixed)] if fixed else [])]
