@@ -9,11 +9,13 @@ __version__ = _version("astrodlkit")
 _HOMES = {
     "Cutouts": "astrodlkit.cutouts",
     "CutoutClassifier": "astrodlkit.classify",
+    "DensityMapEmulator": "astrodlkit.cosmicweb",
     "Flag": "astrodlkit._flags",
     "ModelCard": "astrodlkit.pretrained",
     "classify_cutouts": "astrodlkit.classify",
     "decode_flags": "astrodlkit._flags",
     "describe_model": "astrodlkit.pretrained",
+    "emulate_density_maps": "astrodlkit.cosmicweb",
     "extract_cutouts": "astrodlkit.cutouts",
     "find_similar": "astrodlkit.classify",
     "list_models": "astrodlkit.pretrained",

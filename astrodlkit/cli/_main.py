@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"astrodlkit {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_classify, _add_models, _add_demo):
+    for add in (_add_classify, _add_index, _add_emulate, _add_models, _add_demo):
         command = add(commands)
         command.epilog = _EXIT_CODES
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -90,7 +90,8 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
             "Classify the sources of a catalogue by their pictures in one or more FITS images. "
             "The last file is taken for the catalogue if it holds a table and no image; any table "
             "that astropy reads will do. Without a catalogue, sources are detected in the first "
-            "image with photutils."
+            "image with photutils. Instead of images: an index of many, as 'astrodlkit index' "
+            "writes it."
         ),
     )
     command.add_argument(
@@ -100,10 +101,12 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
     command.add_argument(
         "-o",
         "--output",
-        type=Path,
         required=True,
         metavar="OUT",
-        help=f"table to write: its name ends in {', '.join(TABLE_FORMATS)}",
+        help=(
+            f"table to write: its name ends in {', '.join(TABLE_FORMATS)}; or, with a / at the "
+            "end, a folder of Parquet files, in which a run that was stopped goes on"
+        ),
     )
     command.add_argument("--gallery", type=Path, metavar="PNG", help="picture to write")
     command.add_argument(
@@ -150,6 +153,109 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
         from ._classify import classify
 
         classify(args, fail=command.error)
+
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_index(commands: Any) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "index",
+        help="list the images of a folder, and where on the sky they lie",
+        description=(
+            "Make an index of all FITS images in a folder and below: a table from which "
+            "'astrodlkit classify' takes each source's image."
+        ),
+    )
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="folder of FITS files")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="table to write: its name ends in .parquet, or as for classify",
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    command.add_argument(
+        "--band",
+        action="append",
+        type=_pattern,
+        metavar="g=*-g-*.fits",
+        help="files of a band, several times; by default the keyword FILTER tells it",
+    )
+    command.add_argument(
+        "--hdu", type=_hdu, help="number or name of the images' HDUs; by default the first image"
+    )
+    command.add_argument("--no-progress", action="store_true", help="no progress bars")
+
+    def run(args: argparse.Namespace) -> None:
+        from ._index import index
+
+        index(args)
+
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_emulate(commands: Any) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "emulate",
+        help="draw maps of the matter density for a cosmology",
+        description=(
+            "Draw maps of the projected matter density, 1 + delta, such as N-body simulations give."
+        ),
+    )
+    command.add_argument("-n", type=_positive, default=1, help="number of maps (default: 1)")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="file to write: its name ends in .fits, .h5, .hdf5 or .zarr",
+    )
+    command.add_argument("--preview", type=Path, metavar="PNG", help="picture of the first maps")
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace OUT and PNG if they exist"
+    )
+    command.add_argument(
+        "--box",
+        type=float,
+        nargs="+",
+        default=[500.0],
+        metavar="MPC",
+        help="side of a map in comoving Mpc, or its sides y x (default: 500)",
+    )
+    command.add_argument(
+        "--shape",
+        type=_positive,
+        nargs="+",
+        default=[256],
+        metavar="PIXELS",
+        help="side of a map in pixels, or its sides y x (default: 256)",
+    )
+    command.add_argument(
+        "--cosmology",
+        default="Planck18",
+        help="one of astropy's, or a file that Cosmology.write made (default: %(default)s)",
+    )
+    command.add_argument("--redshift", type=float, default=0.0, help="default: 0")
+    command.add_argument("--sigma8", type=float, help="today; default: the cosmology's")
+    command.add_argument("--seed", type=int, help="the same seed gives the same maps")
+    command.add_argument("-m", "--model", help="default: the one whose pixels fit")
+    command.add_argument(
+        "--unit", default="", help="of surface density ('Msun / Mpc2') instead of 1 + delta"
+    )
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+    command.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+    def run(args: argparse.Namespace) -> None:
+        from ._emulate import emulate
+
+        if len(args.box) > 2 or len(args.shape) > 2:
+            command.error("--box and --shape take one number, or two along y and x")
+        emulate(args)
 
     command.set_defaults(run=run)
     return command
@@ -207,6 +313,17 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
     return value
+
+
+def _pattern(text: str) -> tuple[str, str]:
+    band, _, pattern = text.partition("=")
+    if not band or not pattern:
+        raise argparse.ArgumentTypeError(f"must be BAND=PATTERN, got {text!r}")
+    return band, pattern
+
+
+def _hdu(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
 
 
 def _size(text: str) -> float | u.Quantity | str:

@@ -12,7 +12,7 @@ __all__ = ["progress_bar"]
 
 @contextmanager
 def progress_bar(
-    total: int, progress: Progress = None, *, description: str = ""
+    total: int, progress: Progress = None, *, description: str = "", unit: str = "row"
 ) -> Iterator[Callable[[int], None]]:
     """
     Show how far a loop has come.
@@ -27,6 +27,8 @@ def progress_bar(
         step instead.
     description : str
         Text before the bar.
+    unit : str
+        What a step is.
 
     Yields
     ------
@@ -58,7 +60,7 @@ def progress_bar(
         yield advance
     elif progress is None or isinstance(progress, bool):
         hidden = None if progress is None else not progress
-        with tqdm(total=total, desc=description, unit="row", disable=hidden) as bar:
+        with tqdm(total=total, desc=description, unit=unit, disable=hidden) as bar:
             yield bar.update
     else:
         raise TypeError(

@@ -1,0 +1,63 @@
+"""What a file says of the maps in it, as text and numbers."""
+
+import json
+from typing import Any
+
+from astropy import units as u
+from astropy.cosmology import Cosmology
+
+__all__ = ["FORMATS", "KEY", "from_json", "to_json"]
+
+FORMATS = (".fits", ".h5", ".hdf5", ".zarr")
+"""Endings of files of maps."""
+
+KEY = "ADLMETA"
+"""Of the header card or attribute with the meta in JSON."""
+
+_LENGTHS = ("thickness", "box_size")
+
+
+def to_json(meta: dict[str, Any]) -> str:
+    """
+    The meta of maps as one line of ASCII.
+
+    Parameters
+    ----------
+    meta : dict
+        As `emulate_density_maps` gives it.
+
+    Returns
+    -------
+    text : str
+        JSON; lengths in Mpc, the cosmology as YAML.
+    """
+    cosmology = meta["cosmology"]
+    try:
+        text = cosmology.to_format("yaml")
+    except ValueError as exc:
+        raise ValueError(
+            f"cosmology cannot be written to a file: {exc}; one of astropy's own classes can"
+        ) from exc
+    lengths = {name: meta[name].to_value(u.Mpc).tolist() for name in _LENGTHS}
+    return json.dumps({**meta, **lengths, "cosmology": text})
+
+
+def from_json(text: str) -> dict[str, Any]:
+    """
+    The reverse of `to_json`.
+
+    Parameters
+    ----------
+    text : str
+        What it gave.
+
+    Returns
+    -------
+    meta : dict
+        As `emulate_density_maps` gives it.
+    """
+    meta: dict[str, Any] = json.loads(text)
+    meta["cosmology"] = Cosmology.from_format(meta["cosmology"], format="yaml")
+    for name in _LENGTHS:
+        meta[name] = meta[name] * u.Mpc
+    return meta

@@ -1,0 +1,156 @@
+"""Maps in files: the same again, whole or not at all."""
+
+import sys
+
+import astropy.units as u
+import h5py
+import numpy as np
+import pytest
+from astropy.cosmology import FlatLambdaCDM, Planck18
+from astropy.io import fits
+from astropy.wcs import WCS
+from numpy.testing import assert_allclose, assert_array_equal
+
+from astrodlkit import load_model
+from astrodlkit.cosmicweb import _emulator, read_density_maps
+from astrodlkit.exceptions import MissingDependencyError
+
+OPTIONS = {"shape": (16, 32), "rng": 3, "redshift": 0.5}
+every_format = pytest.mark.parametrize("name", ["maps.fits", "maps.h5", "maps.hdf5", "maps.zarr"])
+
+
+@pytest.fixture(scope="module")
+def emulator(folder):
+    return load_model(folder, device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch):
+    """Two maps at a time."""
+    monkeypatch.setattr(_emulator, "_PIXELS", 2 * 16 * 32)
+
+
+@every_format
+def test_round_trip(emulator, tmp_path, name):
+    if name.endswith("zarr"):
+        pytest.importorskip("zarr")
+    wanted = emulator.sample(5, unit="Msun / Mpc2", **OPTIONS)
+    path = emulator.stream(tmp_path / name, 5, unit="Msun / Mpc2", **OPTIONS)
+    assert path == tmp_path / name
+    maps = read_density_maps(path)
+    assert_array_equal(maps.data, wanted.data)
+    assert maps.data.dtype == np.dtype("f4")
+    assert maps.unit == wanted.unit
+    assert maps.wcs.wcs.compare(wanted.wcs.wcs)
+    assert maps.meta.pop("cosmology") == Planck18
+    box_size = maps.meta.pop("box_size")
+    assert (box_size == wanted.meta["box_size"]).all()
+    assert maps.meta == {key: wanted.meta[key] for key in maps.meta}
+    part = read_density_maps(str(path), 2, 4)
+    assert_array_equal(part.data, wanted.data[2:4])
+    assert_allclose(part.wcs.pixel_to_world_values(0, 0, 0), (1, 1, 2))
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+@every_format
+def test_whole_or_not_at_all(emulator, tmp_path, name):
+    if name.endswith("zarr"):
+        pytest.importorskip("zarr")
+
+    def stop(done, _):
+        if done > 2:
+            raise KeyboardInterrupt
+
+    path = tmp_path / name
+    with pytest.raises(KeyboardInterrupt):
+        emulator.stream(path, 5, progress=stop, **OPTIONS)
+    assert list(tmp_path.iterdir()) == []
+    emulator.stream(path, 2, **OPTIONS)
+    with pytest.raises(FileExistsError, match="pass overwrite=True to replace it"):
+        emulator.stream(path, 3, **OPTIONS)
+    with pytest.raises(KeyboardInterrupt):
+        emulator.stream(path, 5, progress=stop, overwrite=True, **OPTIONS)
+    assert len(read_density_maps(path).data) == 2
+    emulator.stream(path, 3, overwrite=True, **OPTIONS)
+    assert len(read_density_maps(path).data) == 3
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_what_others_read(emulator, tmp_path):
+    cosmology = FlatLambdaCDM(68, 0.3, name="mine", meta={"sigma8": 0.9})
+    with fits.open(emulator.stream(tmp_path / "a.fits", 3, **OPTIONS)) as hdus:
+        hdus.verify("exception")
+        header = hdus[0].header
+        assert hdus[0].data.shape == (3, 16, 32)
+    assert (header["COSMO"], header["REDSHIFT"], header["SEED"]) == ("Planck18", 0.5, 3)
+    assert_allclose(WCS(header).pixel_to_world_values(31, 15, 2), (63, 31, 2))
+    with h5py.File(emulator.stream(tmp_path / "a.h5", 3, cosmology=cosmology, **OPTIONS)) as file:
+        assert file["maps"].shape == (3, 16, 32)
+        assert file["maps"].attrs["unit"] == ""
+    found = read_density_maps(tmp_path / "a.h5").meta["cosmology"]
+    assert found == cosmology
+    assert found.meta["sigma8"] == 0.9
+
+
+@pytest.mark.filterwarnings("ignore:outside the domain")
+def test_flags_are_kept(emulator, tmp_path):
+    path = emulator.stream(tmp_path / "a.fits", 1, **{**OPTIONS, "redshift": 4})
+    assert list(read_density_maps(path).meta["flags"]) == ["redshift"]
+    assert "redshift is 4" in str(fits.getheader(path)["COMMENT"])
+
+
+def test_wrong_paths(emulator, tmp_path):
+    with pytest.raises(TypeError, match="path must be a str or path-like, got 3"):
+        emulator.stream(3, 1)
+    with pytest.raises(ValueError, match=r"path must end in one of .fits, .h5, .hdf5, .zarr, got"):
+        emulator.stream(tmp_path / "maps.png", 1)
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        emulator.stream(tmp_path / "no" / "maps.fits", 1)
+    with pytest.raises(ValueError, match="n must be 1 or more: a file of no map says nothing"):
+        emulator.stream(tmp_path / "maps.fits", 0)
+    (tmp_path / "maps.fits").mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder that is not of Zarr"):
+        emulator.stream(tmp_path / "maps.fits", 1, overwrite=True)
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        read_density_maps(tmp_path / "none.fits")
+    with pytest.raises(ValueError, match="path must end in one of"):
+        read_density_maps(tmp_path / "none.png")
+    with pytest.raises(TypeError, match="path must be a str or path-like"):
+        read_density_maps(None)
+
+
+def test_foreign_files(tmp_path):
+    fits.writeto(tmp_path / "a.fits", np.zeros((3, 16, 16), "f4"))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["other"] = 1
+    for name in ("a.fits", "a.h5"):
+        with pytest.raises(ValueError, match=r"does not hold maps that DensityMapEmulator.stream"):
+            read_density_maps(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"), [("a.h5", "h5py", "hdf5"), ("a.zarr", "zarr", "zarr")]
+)
+def test_a_missing_package_is_told_before_the_work(
+    emulator, tmp_path, monkeypatch, name, package, extra
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        MissingDependencyError, match=rf"{package} is needed .*astrodlkit\[{extra}\]"
+    ):
+        emulator.stream(tmp_path / name, 1, progress=lambda *_: pytest.fail("work"), **OPTIONS)
+
+
+def test_a_cosmology_without_a_text_form(emulator, tmp_path):
+    class Mine(FlatLambdaCDM):
+        pass
+
+    cosmology = Mine(67.66, 0.3, meta={"sigma8": 0.8})
+    with pytest.raises(ValueError, match="cosmology cannot be written to a file"):
+        emulator.stream(tmp_path / "a.fits", 1, cosmology=cosmology, **OPTIONS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lengths_are_lengths(emulator, tmp_path):
+    path = emulator.stream(tmp_path / "a.fits", 1, box_size=(32e3, 64e3) * u.kpc, **OPTIONS)
+    assert (read_density_maps(path).meta["box_size"] == (32, 64) * u.Mpc).all()
