@@ -1,7 +1,7 @@
 """The verb: a table goes in, the same table with morphologies comes out."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 from astropy.table import QTable
 
@@ -16,6 +16,44 @@ from ._predictor import Predictor
 from ._stamps import Bands
 
 __all__ = ["classify_cutouts"]
+
+
+@overload
+def classify_cutouts(
+    table: Any,
+    data: Any = None,
+    *,
+    model: PathLike | CutoutClassifier | Sequence[PathLike | CutoutClassifier] = "galaxyzoo2",
+    bands: Bands = None,
+    size: Any = None,
+    stretch: LuptonStretch | Picture | str = "auto",
+    views: int = 1,
+    interval: float | None = None,
+    batch_size: int = 256,
+    device: str = "auto",
+    progress: Progress = None,
+    output: None = None,
+    part_size: int = PART_SIZE,
+) -> QTable: ...
+
+
+@overload
+def classify_cutouts(
+    table: Any,
+    data: Any = None,
+    *,
+    model: PathLike | CutoutClassifier | Sequence[PathLike | CutoutClassifier] = "galaxyzoo2",
+    bands: Bands = None,
+    size: Any = None,
+    stretch: LuptonStretch | Picture | str = "auto",
+    views: int = 1,
+    interval: float | None = None,
+    batch_size: int = 256,
+    device: str = "auto",
+    progress: Progress = None,
+    output: PathLike,
+    part_size: int = PART_SIZE,
+) -> TableParts: ...
 
 
 def classify_cutouts(

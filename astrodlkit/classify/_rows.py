@@ -181,8 +181,8 @@ def read_rows(
     if tiles is not None:
         names = _needed(tiles.bands, bands, spec)
         widths = _widths(table, user, size, spec, on_sky=True)
-        pieces, order = _tile_groups(tiles, user, widths, names, spec=spec, step=step, sort=sort)
-        return Rows(user, len(user), step, widths.rule, bands, pieces, order)
+        found, order = _tile_groups(tiles, user, widths, names, spec=spec, step=step, sort=sort)
+        return Rows(user, len(user), step, widths.rule, bands, found, order)
     images = read_images(data)
     if isinstance(data, Mapping):
         names = _needed(images, bands, spec)
@@ -222,7 +222,7 @@ def _tile_groups(
     def cut(start: int) -> Group:
         rows: Any = slice(start, start + step)
         rows = rows if order is None else order[rows]
-        options = {"shape": spec.shape, "bands": bands, "conserve": _conserve}
+        options: dict[str, Any] = {"shape": spec.shape, "bands": bands, "conserve": _conserve}
         return list(tiles.groups(positions[rows], widths.values[rows], **options))
 
     return (cut(start) for start in range(0, len(table), step)), order

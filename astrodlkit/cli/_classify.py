@@ -1,8 +1,9 @@
 """``astrodlkit classify``: from files to files."""
 
 import argparse
+import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,21 +31,20 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
     fail : callable
         Called with a message to refuse wrong usage.
     """
-    images, catalog = list(args.files), args.catalog
-    for path in (*images, *([catalog] if catalog else [])):
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: there is no such file")
-    if catalog is None and not _holds_image(images[-1]):
-        catalog = images.pop()
-    bands = args.bands or ("image",)
-    if len(bands) != len(images) and images:
-        fail(f"--bands must name the {len(images)} images in order, for example --bands g,r,i")
-    check_output(args.output, tuple(TABLE_FORMATS), overwrite=args.overwrite)
+    into_folder = args.output.endswith(("/", os.sep))
+    output = Path(args.output)
+    if into_folder and (args.gallery or args.overwrite):
+        fail("--gallery and --overwrite need a table as OUT, not a folder")
+    data, catalog = _inputs(args, fail)
+    if not into_folder:
+        check_output(output, tuple(TABLE_FORMATS), overwrite=args.overwrite)
     if args.gallery is not None:
         check_output(args.gallery, (".png",), overwrite=args.overwrite)
-
-    data = dict(zip(bands, images, strict=True)) if images else None
-    sources = _detected(images[0]) if catalog is None else _read_table(catalog)
+    sources: Any = catalog  # a folder's catalogue may be larger than the memory
+    if catalog is None:
+        sources = _detected(next(iter(data.values())))
+    elif not into_folder or catalog.suffix.lower() != ".parquet":
+        sources = _read_table(catalog)
 
     from ..classify import classify_cutouts
 
@@ -59,14 +59,34 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
         batch_size=args.batch_size,
         device=args.device,
         progress=False if args.no_progress else None,
+        output=output if into_folder else None,
     )
-    write_table(result, args.output, overwrite=args.overwrite)
+    if not into_folder:
+        write_table(result, output, overwrite=args.overwrite)
     print(in_words(result))
-    print(f"table: {args.output}")
+    print(f"{'folder' if into_folder else 'table'}: {output}")
     if args.gallery is not None:
         options = {"model": models[0], "size": args.size}
         write_gallery(args.gallery, result, data, options, overwrite=args.overwrite)
         print(f"picture: {args.gallery}")
+
+
+def _inputs(args: argparse.Namespace, fail: Callable[[str], NoReturn]) -> tuple[Any, Path | None]:
+    """The images, or an index of them, and the catalogue."""
+    images, catalog = list(args.files), args.catalog
+    for path in (*images, *([catalog] if catalog else [])):
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: there is no such file")
+    if catalog is None and not _holds_image(images[-1]):
+        catalog = images.pop()
+    if len(images) == 1 and images[0].suffix.lower() == ".parquet":
+        if catalog is None:
+            fail("an index of images needs a catalogue")
+        return images[0], catalog
+    bands = args.bands or ("image",)
+    if len(bands) != len(images) and images:
+        fail(f"--bands must name the {len(images)} images in order, for example --bands g,r,i")
+    return dict(zip(bands, images, strict=True)) if images else None, catalog
 
 
 def write_gallery(
@@ -92,28 +112,31 @@ def write_gallery(
     replace_file(path, lambda part: figure.savefig(part, dpi=150), overwrite=overwrite)
 
 
-def in_words(result: Table) -> str:
+def in_words(result: Table | Iterable[Table]) -> str:
     """
     What a result holds, as a sentence.
 
     Parameters
     ----------
-    result : `~astropy.table.Table`
-        What `~astrodlkit.classify_cutouts` gave.
+    result : `~astropy.table.Table` or iterable of them
+        What `~astrodlkit.classify_cutouts` gave, or its parts.
 
     Returns
     -------
     text : str
         The number of rows, of each class and of each flag.
     """
-    counts = Counter(str(name) for name in result["class"])
-    nameless = counts.pop("", 0)
+    counts: Counter[str] = Counter()
+    flags: Counter[str] = Counter()
+    for part in [result] if isinstance(result, Table) else result:
+        counts.update(str(name) for name in part["class"])
+        flags.update(name for names in decode_flags(part["flags"]) for name in names)
+    total, nameless = counts.total(), counts.pop("", 0)
     parts = [f"{count} {name.replace('_', ' ')}" for name, count in counts.most_common()]
     if nameless:
         parts.append(f"{nameless} without a result")
-    words = f"{len(result)} sources: {', '.join(parts) or 'none'}"
+    words = f"{total} sources: {', '.join(parts) or 'none'}"
     # Nearly every row is resampled: that is no news.
-    flags = Counter(name for names in decode_flags(result["flags"]) for name in names)
     flags.pop("resampled", None)
     if flags:
         words += f"; flags: {', '.join(f'{n} {name}' for name, n in flags.most_common())}"

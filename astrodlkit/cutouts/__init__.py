@@ -4,7 +4,7 @@ from ._cutouts import Cutouts
 from ._extract import extract_cutouts, iter_cutouts
 from ._image import Image
 from ._images import read_images
-from ._index import index_images
+from ._index import find_fits, index_images
 from ._positions import read_positions, read_table
 from ._tiles import TileIndex, read_tiles
 
@@ -13,6 +13,7 @@ __all__ = [
     "Image",
     "TileIndex",
     "extract_cutouts",
+    "find_fits",
     "index_images",
     "iter_cutouts",
     "read_images",

@@ -1,8 +1,8 @@
 """An index of images: which files there are, and where on the sky each lies."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, closing
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -129,14 +129,14 @@ def index_images(
     """
     if isinstance(bands, str) and not bands:
         raise ValueError("bands must be a header keyword or a dict of patterns, got ''")
-    files: Iterable[Any] = find_fits(images) if isinstance(images, str | Path) else images
+    files: Any = find_fits(images) if isinstance(images, str | Path) else images
     rows = []
     for path in map(str, files):
         band = _matched(path, bands) if isinstance(bands, Mapping) else None
         if band is None and isinstance(bands, Mapping):
             continue
         try:
-            rows += list(_rows(path, band, bands, hdu))
+            rows += _rows(path, band, bands, hdu)
         except (OSError, ValueError, TypeError, EOFError) as exc:
             warnings.warn(f"{path} is left out: {exc}", AstrodlkitWarning, stacklevel=2)
     if not rows:
@@ -171,37 +171,35 @@ def _matched(path: str, bands: Mapping[str, str]) -> str | None:
     return names[0] if names else None
 
 
-def _rows(path: str, band: str | None, bands: Any, which: Any) -> Iterator[dict[str, Any]]:
-    opened = closing(open_remote(path)) if is_url(path) else open_fits(Path(path))
-    with warnings.catch_warnings(), opened as hdus:
+def _rows(path: str, band: str | None, bands: Any, which: Any) -> list[dict[str, Any]]:
+    """What is to be said of the images of a file."""
+    rows: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
         # A file that ends too early has a place on the sky all the same.
         warnings.filterwarnings("ignore", ".*truncated.*", AstropyUserWarning)
-        found = 0
+        opened = closing(open_remote(path)) if is_url(path) else open_fits(Path(path))
+        hdus = stack.enter_context(opened)
         for number, hdu in enumerate(hdus):
             if not is_image(hdu) or not _wanted(hdu, number, which):
                 continue
-            header = hdu.header
-            wcs = quiet_wcs(header, hdus)
-            if not wcs.has_celestial:
-                raise ValueError("the image has no celestial WCS")
-            sky = celestial(wcs, path)
-            assert sky is not None  # noqa: S101
-            if band is None:
-                band_here = str(header.get(bands) or hdus[0].header.get(bands, "")).strip()
-            else:
-                band_here = band
-            yield {
-                "path": path,
-                "hdu": number,
-                "band": band_here,
-                "s_region": footprint_of(sky, hdu.shape[-2:]),
-                "pixel_scale": float(np.sqrt(proj_plane_pixel_area(sky)) * 3600),
-            }
-            found += 1
+            wcs = celestial(quiet_wcs(hdu.header, hdus), path)
+            assert wcs is not None  # noqa: S101
+            named = "" if band is not None else hdu.header.get(bands) or hdus[0].header.get(bands)
+            rows.append(
+                {
+                    "path": path,
+                    "hdu": number,
+                    "band": band or str(named or "").strip(),
+                    "s_region": footprint_of(wcs, hdu.shape[-2:]),
+                    "pixel_scale": float(np.sqrt(proj_plane_pixel_area(wcs)) * 3600),
+                }
+            )
             if which is None:
-                return
-        if not found:
-            raise ValueError("no HDU of the file is the image" if which is not None else "no image")
+                break
+    if not rows:
+        raise ValueError("it has no such image")
+    return rows
 
 
 def _wanted(hdu: Any, number: int, which: int | str | None) -> bool:

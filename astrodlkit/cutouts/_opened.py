@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
 
 from ..exceptions import AstrodlkitWarning
 from ._arrays import celestial
@@ -127,8 +128,10 @@ def _local(path: str, hdu: int | None) -> Image:
 
 
 def _remote(url: str, hdu: int | None) -> Image:
-    hdus = open_remote(url, do_not_scale_image_data=True)
-    found = image_hdu(hdus, url, hdu)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*truncated.*", AstropyUserWarning)
+        hdus = open_remote(url, do_not_scale_image_data=True)
+        found = image_hdu(hdus, url, hdu)
     about = found.fileinfo()
     if about["datLoc"] + about["datSpan"] > about["file"].size:
         raise OSError(f"{url} ends before its pixels do")

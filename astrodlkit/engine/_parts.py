@@ -17,6 +17,8 @@ from ._progress import progress_bar
 
 __all__ = ["MANIFEST", "TableParts", "write_durably", "write_parts"]
 
+__doctest_requires__ = {"TableParts": ["pyarrow", "pandas"]}
+
 MANIFEST = "_manifest.json"
 """What the parts were made from; what begins with "_" is no data to pyarrow, Dask and Spark."""
 
@@ -56,12 +58,12 @@ class TableParts:
     >>> folder = tempfile.mkdtemp()
     >>> def make(start, stop, advance):
     ...     return QTable({"row": range(start, stop)})
-    >>> parts = write_parts(folder, {}, 5, make, part_size=2)  # doctest: +REQUIRES(pyarrow)
-    >>> TableParts(folder)  # doctest: +REQUIRES(pyarrow)
+    >>> parts = write_parts(folder, {}, 5, make, part_size=2)
+    >>> TableParts(folder)
     <TableParts: 5 rows, 3 of 3 parts in ...>
-    >>> [len(part) for part in parts]  # doctest: +REQUIRES(pyarrow)
+    >>> [len(part) for part in parts]
     [2, 2, 1]
-    >>> print(parts.read()["row"].sum())  # doctest: +REQUIRES(pyarrow)
+    >>> print(parts.read()["row"].sum())
     10
     """
 
