@@ -16,6 +16,10 @@ OFFSETS = 2
 BEYOND = 30
 # Shells by whose height linear theory is continued to longer waves.
 LOW = slice(1, 6)
+# Where no pixel is empty the logarithm of 1 + delta is that of this or more.
+LEAST = 1e-4
+# Terms of the polynomials in which boxes of half the side are corrected: up to the first degree.
+N_FEW = 4
 
 
 def conditions(box: Box) -> np.ndarray:
@@ -110,7 +114,7 @@ def fit_terms(terms: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
 
 def fit_distribution(quantiles: np.ndarray, terms: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Coefficients of log(1 + delta) at the Gaussian values; straight on where it is not known."""
-    rows = np.log(np.maximum(quantiles, 1e-4))
+    rows = np.log(np.maximum(quantiles, LEAST))
     known = np.isfinite(rows).all(0)
     coefficients = np.full((terms.shape[1], len(values)), np.nan)
     coefficients[:, known], left = fit_terms(terms, rows[:, known])
@@ -169,30 +173,35 @@ def gaussian_power(
     return np.interp(log_k, np.log(wave_numbers(side, pixel)), np.log(found))
 
 
-def make_network(boxes: list[Box], **options: object) -> tuple[DensityMapNetwork, torch.Tensor]:
+def make_network(
+    boxes: list[Box], whole: list[Box], **options: object
+) -> tuple[DensityMapNetwork, torch.Tensor]:
     """
     A network whose Gaussian field and distribution are those of the boxes.
 
-    The spectrum of their maps comes with it, in the form of the network's ``spectrum``.
+    Boxes of half the side, of which there are many, lack the longest waves; what that changes is
+    taken from those of the whole side, where there are any. The spectrum of the maps comes with
+    the network, in the form of its ``spectrum``.
     """
-    pixel, side = boxes[0].pixel, boxes[0].settings["side"]
-    network = DensityMapNetwork(pixel=pixel, **options)
-    values, log_k = (np.linspace(*knots) for knots in (network.values, network.log_k))
-    found = [summarise(box, values, log_k) for box in boxes]
-    known = np.concatenate([conditions(box) for box in boxes])
-    power, linear, quantiles = (
-        np.concatenate([one[name] for one in found]) for name in ("power", "linear", "quantiles")
-    )
-    logs = np.log(known + np.array([0, 0, 1]))
+    network = DensityMapNetwork(pixel=boxes[0].pixel, **options)
+    logs = np.log(np.concatenate([conditions(box) for box in boxes]) + np.array([0, 0, 1]))
     network.centre[:], network.spread[:] = map(torch.from_numpy, (logs.mean(0), logs.std(0)))
-    terms = network.terms(torch.from_numpy(known).float()).double().numpy()
-    print(f"{len(known)} snapshots of {len(boxes)} boxes")
+    values, log_k = (np.linspace(*knots) for knots in (network.values, network.log_k))
+    terms, power, quantiles = measured(boxes, network, values, log_k)
     distribution = fit_distribution(quantiles, terms, values)
-    measured = joined(log_k, wave_numbers(side, pixel), power, linear)
-    smooth, left = fit_terms(terms, measured)
+    smooth, left = fit_terms(terms, power)
     print(f"log P(k): RMS {left:.4f} off the polynomials")
+    if whole:
+        some, power, quantiles = measured(whole, network, values, log_k)
+        few = some[:, :N_FEW]
+        smooth[:N_FEW] += fit_terms(few, power - some @ smooth)[0]
+        more = np.log(np.maximum(quantiles, LEAST)) - some @ distribution
+        known = np.isfinite(more).all(0)
+        first, last = np.flatnonzero(known)[[0, -1]]
+        found = fit_terms(few, more[:, known])[0]
+        distribution[:N_FEW] += found[:, np.arange(len(values)).clip(first, last) - first]
     rows = [
-        gaussian_power(row @ distribution, values, row @ smooth, log_k, pixel=pixel)
+        gaussian_power(row @ distribution, values, row @ smooth, log_k, pixel=network.pixel)
         for row in terms
     ]
     spectrum, left = fit_terms(terms, np.array(rows))
@@ -200,3 +209,18 @@ def make_network(boxes: list[Box], **options: object) -> tuple[DensityMapNetwork
     network.distribution[:] = torch.from_numpy(distribution)
     network.spectrum[:] = torch.from_numpy(spectrum)
     return network, torch.from_numpy(smooth).float()
+
+
+def measured(
+    boxes: list[Box], network: DensityMapNetwork, values: np.ndarray, log_k: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Terms, logarithms of spectra and quantiles of all snapshots of boxes of one size."""
+    found = [summarise(box, values, log_k) for box in boxes]
+    known = np.concatenate([conditions(box) for box in boxes])
+    power, linear, quantiles = (
+        np.concatenate([one[name] for one in found]) for name in ("power", "linear", "quantiles")
+    )
+    side = boxes[0].settings["side"]
+    print(f"{len(known)} snapshots of {len(boxes)} boxes of {side} pixels")
+    terms = network.terms(torch.from_numpy(known).float()).double().numpy()
+    return terms, joined(log_k, wave_numbers(side, network.pixel), power, linear), quantiles

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 from adversarial import AdversarialTask
-from boxes import THICKNESS, read_boxes
+from boxes import THICKNESS, Box, read_boxes
+from correct import correct
 from prior import make_network
 from slabs import Slabs
 from torch.utils.data import DataLoader
@@ -15,6 +16,16 @@ from astrodlkit.training import fit
 SEED = 50
 # Every tenth box is kept apart: the weights are chosen by them.
 KEPT_APART = 10
+# Boxes whose conditions the corrections are fitted to.
+N_BOXES = 40
+
+
+def training_boxes(folder: Path) -> tuple[list[Box], list[Box]]:
+    """Those of half the side and of the whole side, without what is kept apart."""
+    sets = (folder / "train", folder / "whole")
+    return tuple(
+        [box for box in read_boxes(path) if box.settings["number"] % KEPT_APART] for path in sets
+    )
 
 
 def main() -> None:
@@ -30,9 +41,8 @@ def main() -> None:
     args = parser.parse_args()
 
     args.folder.mkdir(parents=True, exist_ok=True)
-    boxes = list(read_boxes(args.truth / args.scale / "train"))
-    boxes = [box for box in boxes if box.settings["number"] % KEPT_APART]
-    network, power = make_network(boxes)
+    boxes, whole = training_boxes(args.truth / args.scale)
+    network, power = make_network(boxes, whole)
     torch.save(network.state_dict(), args.folder / "prior.pt")
     last = args.folder / "last.ckpt"
     done = torch.load(last, weights_only=True)["global_step"] // 2 if last.exists() else 0
@@ -49,6 +59,8 @@ def main() -> None:
         decay=0.999,
         checkpoint_every=500,
     )
+    torch.save(network.state_dict(), args.folder / "uncorrected.pt")
+    correct(network, power, boxes[:: len(boxes) // N_BOXES or 1], args.seed)
     torch.save(network.state_dict(), args.folder / "network.pt")
 
 
