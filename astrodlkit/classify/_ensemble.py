@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from ..specs import Calibration, Head, OutputSpec
 from ._classifier import CutoutClassifier
 from ._predictor import Predictor
@@ -109,14 +107,4 @@ def _in_words(member: CutoutClassifier) -> str:
 def _mean(calibrations: Sequence[Calibration | None]) -> Calibration | None:
     """Mean of calibrations of the same kind; none if one of them is missing."""
     known = [calibration for calibration in calibrations if calibration is not None]
-    if len(known) < len(calibrations):
-        return None
-    knots = known[0].knots
-    widths = [[np.interp(knots, each.knots, row) for row in each.widths] for each in known]
-    return Calibration(
-        n=min(each.n for each in known),
-        temperature=float(np.exp(np.mean([np.log(each.temperature) for each in known]))),
-        knots=knots,
-        widths=tuple(map(tuple, np.mean(widths, axis=0).tolist())) if knots else (),
-        factors=tuple(map(tuple, np.mean([each.factors for each in known], axis=0).tolist())),
-    )
+    return Calibration.mean(known) if len(known) == len(calibrations) else None

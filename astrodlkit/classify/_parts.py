@@ -58,6 +58,9 @@ def predict_parts(
     n = len(rows)
     data = _opened(data)
 
+    if not isinstance(size, str) and np.ndim(size) == 1 and len(size) != n:
+        raise ValueError(f"size must be one width or one for each of the {n} rows, got {len(size)}")
+
     def width(start: int, stop: int) -> Any:
         return size if isinstance(size, str) or np.ndim(size) == 0 else size[start:stop]
 
@@ -72,12 +75,12 @@ def predict_parts(
     )
     _check_columns(_without_pixels(groups[0].rows.table.copy(copy_data=False)))
     del provenance["date"]  # the same bytes tomorrow
-    named = ("model", "sha256")
+    named, interval = ("model", "sha256"), options["interval"]
     settings = {name: value for name, value in provenance.items() if name not in named}
     manifest = {
         "model": provenance["model"],
         "sha256": ", ".join(_weights(member) for member in predictor.members),
-        "settings": settings | {"interval": options["interval"]},
+        "settings": settings | {"interval": None if interval is None else float(interval)},
         "input": {"table": rows.fingerprint(), "data": fingerprint(data, _content(size))},
     }
 

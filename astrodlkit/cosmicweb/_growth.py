@@ -40,7 +40,7 @@ def linear_growth(cosmology: FLRW, redshift: float) -> float:
     first = _START * then
     momentum = first**3 * float(cosmology.efunc(1 / first - 1))
     found = solve_ivp(
-        change, (first, 1.0), (first, momentum), "DOP853", dense_output=True, rtol=1e-8
+        change, (first, 1.0), (first, momentum), "DOP853", dense_output=True, rtol=1e-8, atol=0
     )
     growth, today = found.sol([then, 1.0])[0]
     return float(growth / today)

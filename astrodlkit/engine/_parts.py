@@ -259,7 +259,7 @@ def _claim(folder: Path, manifest: Mapping[str, Any]) -> None:
             )
     elif any(not entry.name.startswith(".") for entry in folder.iterdir()):
         raise FileExistsError(f"output {folder} is not empty and has no {MANIFEST}")
-    for left in folder.glob(".*.????????"):  # what a killed run was writing
+    for left in folder.glob(".*.parquet.*"):  # what a killed run was writing
         left.unlink()
     if not path.exists():
         write_durably(path, lambda part: part.write_text(text))

@@ -1,9 +1,11 @@
 """What a validation set says of how far a network's numbers can be trusted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ._record import Record
 
@@ -29,13 +31,14 @@ class Calibration(Record):
     temperature : float, optional
         Of classes: probabilities are raised to the power 1 / temperature and
         made to sum to 1.
-    knots : tuple of float, optional
-        Increasing values at which ``widths`` are known: of a fraction, or of
-        the probability of the likeliest class. For numbers: none, as the
-        network gives a standard deviation of its own.
-    widths : tuple of tuple of float, optional
+    knots : tuple of float, or of numbers a tuple of them for each label, optional
+        Increasing values at which ``widths`` are known: of a fraction, of the
+        probability of the likeliest class, or of the label's number. Numbers
+        without knots have the same width, in standard deviations, everywhere.
+    widths : tuple of tuple of float, or of numbers a tuple of them for each label, optional
         For fractions, at each knot half the width of the 68 % interval, and
-        of the 95 % interval. For classes, at each knot the standard error of
+        of the 95 % interval; for numbers, the same in units of the network's
+        standard deviation. For classes, at each knot the standard error of
         the probability.
     factors : tuple of tuple of float, optional
         For fractions and numbers, what half the width (or the standard
@@ -61,8 +64,8 @@ class Calibration(Record):
 
     n: int
     temperature: float = 1.0
-    knots: tuple[float, ...] = ()
-    widths: tuple[tuple[float, ...], ...] = ()
+    knots: tuple[float, ...] | tuple[tuple[float, ...], ...] = ()
+    widths: tuple[tuple[float, ...], ...] | tuple[tuple[tuple[float, ...], ...], ...] = ()
     factors: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
@@ -70,14 +73,15 @@ class Calibration(Record):
             raise ValueError(f"n must be a positive integer, got {self.n!r}")
         if not 0 < self.temperature < np.inf:
             raise ValueError(f"temperature must be positive, got {self.temperature!r}")
-        if (np.diff(self.knots) <= 0).any():
+        if any((np.diff(knots) <= 0).any() for knots in _rows(self.knots, self.knots)):
             raise ValueError(f"knots must increase, got {self.knots}")
-        for name in ("widths", "factors"):
-            rows = getattr(self, name)
+        widths = [row for each in self.widths for row in _rows(self.knots, each)]
+        for name, rows in (("widths", widths), ("factors", self.factors)):
             if any(not 0 <= value < np.inf for row in rows for value in row):
                 raise ValueError(f"{name} must be 0 or more and finite, got {rows}")
-        if any(len(row) != len(self.knots) for row in self.widths):
-            raise ValueError(f"widths must be one for each of the {len(self.knots)} knots")
+        sizes = [len(knots) for knots in _rows(self.knots, self.knots)]
+        if any([len(row) for row in _rows(self.knots, each)] != sizes for each in self.widths):
+            raise ValueError(f"widths must be one for each of the {sum(sizes)} knots")
         if self.factors and len(self.factors) != len(LEVELS):
             raise ValueError(f"factors must be rows for {LEVELS}, got {len(self.factors)} rows")
         if len(self.widths) != bool(self.knots) * (len(self.factors) or 1):
@@ -102,9 +106,14 @@ class Calibration(Record):
         ValueError
             If this is not the calibration of such a head.
         """
-        shape = (bool(self.knots), bool(self.factors))
-        wanted = {"classes": (True, False), "fractions": (True, True), "numbers": (False, True)}
-        if shape != wanted[kind] or any(len(row) != n_labels for row in self.factors):
+        form = (bool(self.knots), bool(self.factors), _per_label(self.knots))
+        wanted = {
+            "classes": [(True, False, False)],
+            "fractions": [(True, True, False)],
+            "numbers": [(False, True, False), (True, True, True)],
+        }
+        rows = [*self.factors, self.knots] if _per_label(self.knots) else self.factors
+        if form not in wanted[kind] or any(len(row) != n_labels for row in rows):
             raise ValueError(f"calibration must be one of {n_labels} {kind}, got {self}")
 
     def soften(self, probabilities: NDArray) -> NDArray:
@@ -139,20 +148,24 @@ class Calibration(Record):
             How well the validation set tells the part of such rows that is
             right.
         """
-        return self._interpolated(probability, np.array(self.widths[0]))
+        return _interpolated(probability, self.knots, self.widths[0])
 
-    def half_widths(self, values: NDArray, level: float, label: int) -> NDArray:
+    def half_widths(
+        self, values: NDArray, level: float, label: int, deviations: NDArray | None = None
+    ) -> NDArray:
         """
         Half the widths of intervals around one label's fractions or numbers.
 
         Parameters
         ----------
         values : `~numpy.ndarray`, shape (n,)
-            The fractions, or the standard deviations of the numbers.
+            The fractions or numbers.
         level : {0.68, 0.95}
             Part of the truths that the interval covers.
         label : int
             Place of the label.
+        deviations : `~numpy.ndarray`, shape (n,), optional
+            For numbers, the network's standard deviations.
 
         Returns
         -------
@@ -160,23 +173,79 @@ class Calibration(Record):
             The interval is from the value less this to the value plus this.
         """
         row = LEVELS.index(level)
-        factor = self.factors[row][label]
-        if not self.knots:
-            return np.asarray(values, dtype=np.float32) * np.float32(factor)
-        return self._interpolated(values, factor * np.array(self.widths[row]))
-
-    def _interpolated(self, values: NDArray, widths: NDArray) -> NDArray:
-        """Linear interpolation between the knots; NaN stays NaN."""
-        values = np.asarray(values, dtype=np.float32)
-        if len(self.knots) == 1:
-            return values * 0 + np.float32(widths[0])
-        # As a sum of hinges: a quarter of the time of numpy.interp.
-        slopes = (np.diff(widths) / np.diff(self.knots)).astype(np.float32)
-        values = np.clip(values, np.float32(self.knots[0]), np.float32(self.knots[-1]))
-        found = (values - np.float32(self.knots[0])) * slopes[0] + np.float32(widths[0])
-        beyond = np.empty_like(values)
-        for knot, bend in zip(self.knots[1:-1], np.diff(slopes), strict=True):
-            np.maximum(np.subtract(values, np.float32(knot), out=beyond), 0, out=beyond)
-            beyond *= bend
-            found += beyond
+        knots, widths = _curve(self, row, label)
+        found = _interpolated(values, knots, self.factors[row][label] * np.array(widths))
+        if deviations is not None:
+            found *= deviations
         return found
+
+    @classmethod
+    def mean(cls, calibrations: Sequence[Self]) -> Self:
+        """
+        What holds for the mean of several networks' numbers, near enough.
+
+        Parameters
+        ----------
+        calibrations : sequence of Calibration
+            One or more, of the same head.
+
+        Returns
+        -------
+        calibration : Calibration
+            The mean of the widths, at the knots of the first that has some.
+        """
+        first = next((each for each in calibrations if each.knots), calibrations[0])
+
+        def mean_widths(row: int, label: int) -> tuple[float, ...]:
+            knots, _ = _curve(first, row, label)
+            widths = [np.interp(knots, *_curve(each, row, label)) for each in calibrations]
+            return tuple(np.mean(widths, axis=0).tolist())
+
+        widths: list[Any] = [
+            tuple(mean_widths(row, i) for i, _ in enumerate(_rows(first.knots, first.knots)))
+            for row, _ in enumerate(first.widths)
+        ]
+        factors = np.mean([each.factors for each in calibrations], axis=0)
+        return cls(
+            n=min(each.n for each in calibrations),
+            temperature=float(np.exp(np.mean([np.log(each.temperature) for each in calibrations]))),
+            knots=first.knots,
+            widths=tuple(rows if _per_label(first.knots) else rows[0] for rows in widths),
+            factors=tuple(map(tuple, factors.tolist())),
+        )
+
+
+def _per_label(knots: tuple[Any, ...]) -> bool:
+    """Whether each label has a curve of its own."""
+    return any(np.ndim(each) for each in knots)
+
+
+def _rows(knots: tuple[Any, ...], numbers: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Numbers along the knots, for each curve: one for each label, or one for all."""
+    return numbers if _per_label(knots) else (numbers,)
+
+
+def _curve(calibration: Calibration, row: int, label: int) -> tuple[Any, Any]:
+    """Knots and widths of one label."""
+    knots = calibration.knots
+    if not knots:
+        return (0.0,), (1.0,)
+    i = label if _per_label(knots) else 0
+    return _rows(knots, knots)[i], _rows(knots, calibration.widths[row])[i]
+
+
+def _interpolated(values: NDArray, knots: ArrayLike, widths: ArrayLike) -> NDArray:
+    """Linear interpolation between the knots; NaN stays NaN."""
+    slopes = (np.diff(widths) / np.diff(knots)).astype(np.float32)
+    values, knots, widths = (np.asarray(each, dtype=np.float32) for each in (values, knots, widths))
+    if len(knots) == 1:
+        return values * 0 + widths[0]
+    # As a sum of hinges: a quarter of the time of numpy.interp.
+    values = np.clip(values, knots[0], knots[-1])
+    found = (values - knots[0]) * slopes[0] + widths[0]
+    beyond = np.empty_like(values)
+    for knot, bend in zip(knots[1:-1], np.diff(slopes), strict=True):
+        np.maximum(np.subtract(values, knot, out=beyond), 0, out=beyond)
+        beyond *= bend
+        found += beyond
+    return found

@@ -173,24 +173,29 @@ class Head(Record):
         if self.kind == "classes":
             return self._tabulate_classes(values, spread)
         centres = _columns(values[..., 0] if self.kind == "numbers" else values)
-        scales = _columns(values[..., 1]) if self.kind == "numbers" else centres
         places = range(len(self.labels))
+        deviations = _columns(values[..., 1]) if self.kind == "numbers" else [None for _ in places]
         descriptions = self.descriptions or ("",) * len(self.labels)
         columns = [self._column(i, "", centres[i], descriptions[i]) for i in places]
         if (calibration := self.calibration) is not None:
+            widths = {
+                level: [
+                    calibration.half_widths(centres[i], level, i, deviations[i]) for i in places
+                ]
+                for level in {LEVELS[0], interval or LEVELS[0]}
+            }
             text = f"half the width of the {LEVELS[0]:.0%} interval of {{}}"
-            columns += [
-                self._column(i, "_error", calibration.half_widths(scales[i], LEVELS[0], i), text)
-                for i in places
-            ]
+            columns += [self._column(i, "_error", widths[LEVELS[0]][i], text) for i in places]
             if interval is not None:
-                widths = [calibration.half_widths(scales[i], interval, i) for i in places]
                 least, most = (0, 1) if self.kind == "fractions" else (-np.inf, np.inf)
                 for end, sign in (("low", -1), ("high", 1)):
                     text = f"{end} end of the {interval:.0%} interval of {{}}"
                     columns += [
                         self._column(
-                            i, f"_{end}", np.clip(centres[i] + sign * widths[i], least, most), text
+                            i,
+                            f"_{end}",
+                            np.clip(centres[i] + sign * widths[interval][i], least, most),
+                            text,
                         )
                         for i in places
                     ]

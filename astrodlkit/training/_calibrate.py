@@ -15,7 +15,7 @@ __all__ = ["calibrate"]
 
 LEAST_ROWS = 20  # with fewer the 95 % interval would be a guess
 _KNOTS = np.array([0, 0.05, 0.15, 0.3, 0.5, 0.75, 1])
-_ROUNDS = 40
+_ROWS_PER_KNOT, _MOST_KNOTS = 40, 8  # of a number's own curve
 
 
 def calibrate(
@@ -27,9 +27,10 @@ def calibrate(
     Classes get the temperature that makes the labels likeliest [1]_.
     Fractions and numbers get intervals by split conformal prediction [2]_:
     half their width is the quantile, over the rows, of the absolute residual
-    divided by a scale, for each label on its own. The scale is the network's
-    standard deviation for numbers; for fractions it follows the predicted
-    value, in the same way for all labels.
+    divided by a scale, for each label on its own. The scale follows the
+    predicted value: of fractions in the same way for all labels; of numbers
+    it is the network's standard deviation times a curve of each label, with a
+    knot for every 40 rows, up to eight.
 
     Parameters
     ----------
@@ -129,28 +130,58 @@ def _fractions(_: Head, values: NDArray, truth: NDArray) -> Calibration | None:
     n = _n_rows(residual)
     if n < LEAST_ROWS:
         return None
-    known = np.isfinite(residual)
-    hats = [np.interp(values[known], _KNOTS, row) for row in np.eye(len(_KNOTS))]
-    widths = np.full((len(LEVELS), len(_KNOTS)), 0.1)
-    factors = np.ones((len(LEVELS), values.shape[1]))
-    for row, level in enumerate(LEVELS):
-        # In turns, until the level is met along the knots and by each label.
-        for _round in range(_ROUNDS):
-            widths[row] *= np.exp(np.log(factors[row]).mean())
-            factors[row] /= np.exp(np.log(factors[row]).mean())
-            scores = residual / (np.interp(values, _KNOTS, widths[row]) * factors[row])
-            widths[row] *= [_quantile(scores[known], hat, level) for hat in hats]
-            widths[row] = widths[row].clip(1e-3, 1).round(4)
-            factors[row] = _factors(residual / np.interp(values, _KNOTS, widths[row]), level)
+    fits = [_along(values, residual, _KNOTS, level, rounds=40) for level in LEVELS]
+    widths, factors = zip(*fits, strict=True)
     return Calibration(n=n, knots=_short(_KNOTS), widths=_rows(widths), factors=_rows(factors))
 
 
 def _numbers(_: Head, values: NDArray, truth: NDArray) -> Calibration | None:
-    scores = np.abs(truth - values[..., 0]) / values[..., 1]
-    n = _n_rows(scores)
+    residual = np.abs(truth - values[..., 0]) / values[..., 1]
+    n = _n_rows(residual)
     if n < LEAST_ROWS:
         return None
-    return Calibration(n=n, factors=_rows([_factors(scores, level) for level in LEVELS]))
+    pooled = residual.reshape(-1, 1)
+    knots, fits = [], []
+    for centres, scores in zip(values[..., 0].T[..., None], residual.T[..., None], strict=True):
+        own = centres[np.isfinite(scores)]
+        if len(own) < LEAST_ROWS:
+            centres, scores, own = np.zeros_like(pooled), pooled, np.zeros(1)  # noqa: PLW2901
+        knots.append(_knots(own))
+        # More rounds would follow single rows, and the steps that labels come in.
+        fits.append([_along(centres, scores, knots[-1], level, rounds=2) for level in LEVELS])
+    by_level = list(zip(*fits, strict=True))
+    return Calibration(
+        n=n,
+        knots=tuple(tuple(row.tolist()) for row in knots),
+        widths=tuple(_rows(widths for widths, _ in fits) for fits in by_level),
+        factors=_rows([factor for _, (factor,) in fits] for fits in by_level),
+    )
+
+
+def _knots(values: NDArray) -> NDArray:
+    """Knots of a curve with as many of the values around each."""
+    n = int(np.clip(len(values) // _ROWS_PER_KNOT, 1, _MOST_KNOTS))
+    knots = np.quantile(values, (np.arange(n) + 0.5) / n)
+    # Nearer ones than a ten-thousandth of the range would be too steep for float32.
+    return np.unique(knots.round(4 - int(np.floor(np.log10(np.ptp(knots) or 1)))))
+
+
+def _along(
+    values: NDArray, residual: NDArray, knots: NDArray, level: float, *, rounds: int
+) -> tuple[NDArray, NDArray]:
+    """Widths along the knots, the same for all labels, and the factor of each."""
+    known = np.isfinite(residual)
+    hats = np.array([np.interp(values[known], knots, row) for row in np.eye(len(knots))])
+    widths, factors = np.full(len(knots), 0.1), np.ones(values.shape[1])
+    # In turns, until the level is met along the knots and by each label.
+    for _round in range(rounds):
+        widths *= np.exp(np.log(factors).mean())
+        factors /= np.exp(np.log(factors).mean())
+        scores = residual / (np.interp(values, knots, widths) * factors)
+        widths *= _quantiles(scores[known], hats, level)
+        widths = widths.clip(1e-3).round(4)
+        factors = np.array(_factors(residual / np.interp(values, knots, widths), level))
+    return widths, factors
 
 
 def _n_rows(values: NDArray) -> int:
@@ -173,13 +204,12 @@ def _conformal(scores: NDArray, level: float) -> float:
     return scores[min(int(np.ceil(level * (len(scores) + 1))), len(scores)) - 1]
 
 
-def _quantile(values: NDArray, weights: NDArray, level: float) -> float:
-    """Weighted quantile; 1 where there is no weight."""
+def _quantiles(values: NDArray, weights: NDArray, level: float) -> NDArray:
+    """Quantile for each row of weights; 1 where there is no weight."""
     order = np.argsort(values)
-    total = np.cumsum(weights[order])
-    if total[-1] == 0:
-        return 1.0
-    return values[order][np.searchsorted(total, level * total[-1])]
+    totals = np.cumsum(weights[:, order], axis=1)
+    places = [np.searchsorted(total, level * total[-1]) for total in totals]
+    return np.where(totals[:, -1] > 0, values[order][places], 1)
 
 
 def _rows(values: Iterable[Iterable[float]]) -> tuple[tuple[float, ...], ...]:

@@ -55,15 +55,14 @@ def make_card(network: DensityMapNetwork, scale: str, n: tuple[int, int], box: B
         ),
         licence=Licence(weights="BSD-3-Clause", data="simulated by the recipe"),
         citations=(
-            "GAN for density maps: Rodriguez et al. 2018, Computational Astrophysics and "
-            "Cosmology, 5, 4",
+            "GANs for maps: Rodriguez et al. 2018, Computational Astrophysics and Cosmology, 5, 4",
             "PySCo: Breton 2025, A&A, 695, A170",
             "CAMB: Lewis, Challinor & Lasenby 2000, ApJ, 538, 473",
         ),
         intended_use="Many maps of the cosmic web for any flat LCDM cosmology of the domain: "
         "covariances, tests of pipelines and estimators, training sets.",
         not_for=(
-            f"scales smaller than k = {GOOD_TO[scale]}, where the simulations themselves lack power",
+            f"scales beyond k = {GOOD_TO[scale]}, where the simulations themselves lack power",
             "light cones: each map is a slab by itself, without neighbours along the line of sight",
             "massive neutrinos, dark energy other than a cosmological constant, baryonic effects",
             "dark matter haloes one by one: their masses and profiles are those of a particle mesh",

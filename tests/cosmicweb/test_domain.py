@@ -43,8 +43,7 @@ def flat(Om0=0.3, **options):
         (
             {"box_size": 500 * u.Mpc},
             ValueError,
-            r"pixels of 15.625 x 15.625 Mpc; web.v1 has pixels of 2 Mpc: "
-            r"box_size=64 \* u.Mpc for this shape, shape=\(250, 250\) for about this box_size",
+            r"15.625 x 15.625 Mpc; .* 2 Mpc: box_size=64 \* u.Mpc .* shape=\(250, 250\) for",
         ),
         ({"box_size": (64, 65) * u.Mpc}, ValueError, "pixels of 2 x 2.03125 Mpc"),
         ({"redshift": -0.1}, ValueError, "redshift must be a number, 0 or more, got -0.1"),
@@ -76,7 +75,7 @@ def test_wrong_arguments(plain, options, error, message):
         plain.sample(**{"n": 1, "shape": (32, 32), **options})
 
 
-@pytest.mark.parametrize("box", [64, 64.05, u.Quantity([63.97, 64.03])])
+@pytest.mark.parametrize("box", [64, 64.05, (63.97, 64.03)])
 def test_boxes_that_are_right(plain, box):
     maps = plain.sample(shape=(32, 32), box_size=u.Quantity(box, u.Mpc))
     assert (maps.meta["box_size"] == u.Quantity(box, u.Mpc)).all()
@@ -139,4 +138,4 @@ def test_all_flags_in_one_warning(plain):
 @pytest.mark.filterwarnings("ignore:outside the domain")
 def test_nothing_that_is_not_finite_is_given(plain):
     with pytest.raises(ValueError, match=r"no finite densities so far outside its domain: sigma8"):
-        plain.sample(shape=(16, 16), sigma8=1e30)
+        plain.sample(shape=(16, 16), sigma8=1e300)

@@ -30,7 +30,7 @@ def test_the_pixels_tell_the_model():
     wide = emulate_density_maps(box_size=(64, 128) * u.Mpc, shape=(32, 64))
     assert wide.data.shape == (1, 32, 64)
     with pytest.raises(
-        ValueError, match=r"give pixels of 1.95312 x 1.95312 Mpc; web has pixels of"
+        ValueError, match=r"pixels of 1.95312 x 1.95312 Mpc; web has pixels of"
     ):
         emulate_density_maps()
 
@@ -40,7 +40,7 @@ def test_models_that_are_given(folder):
     emulator = load_model(folder, device="cpu")
     again = emulate_density_maps(box_size=64 * u.Mpc, model=emulator, **SMALL)
     assert_array_equal(again.data, maps.data)
-    with pytest.raises(ValueError, match="web.v1 has pixels of 2 Mpc"):
+    with pytest.raises(ValueError, match=r"web.v1 has pixels of 2 Mpc"):
         emulate_density_maps(model=emulator)
 
 

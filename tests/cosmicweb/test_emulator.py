@@ -87,9 +87,9 @@ def test_seeds(emulator):
 
 
 def test_global_random_state_is_left_alone(emulator):
-    before = np.random.get_state()[1].copy(), torch.get_rng_state()
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     emulator.sample(shape=(32, 32))
-    assert_array_equal(np.random.get_state()[1], before[0])
+    assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
     assert_array_equal(torch.get_rng_state(), before[1])
 
 
@@ -187,6 +187,6 @@ def test_progress(emulator, monkeypatch):
 def test_wrong_parts(plain, card):
     with pytest.raises(TypeError, match="card must be a ModelCard, got str"):
         DensityMapEmulator("web", plain.module)
-    with pytest.raises(TypeError, match="module must be a torch.nn.Module, got str"):
+    with pytest.raises(TypeError, match=r"module must be a torch.nn.Module, got str"):
         DensityMapEmulator(card, "web")
     assert repr(plain) == "<DensityMapEmulator web.v1 on cpu>"

@@ -28,7 +28,7 @@ def test_matter_alone_grows_as_the_scale_factor():
 @pytest.mark.parametrize("Om0", [0.15, 0.3, 0.5])
 @pytest.mark.parametrize("w", [-1, -0.8, -1.2])
 def test_closed_forms(Om0, w):
-    found = [linear_growth(FlatwCDM(70, Om0, w), z) for z in REDSHIFTS]
+    found = [linear_growth(FlatwCDM(70, Om0, w0=w), z) for z in REDSHIFTS]
     assert_allclose(found, [closed_form(Om0, w, z) for z in REDSHIFTS], rtol=1e-5)
 
 

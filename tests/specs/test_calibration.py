@@ -17,6 +17,12 @@ VOTES = Calibration(
     n=90, knots=(0, 1), widths=((0.1, 0.3), (0.2, 0.6)), factors=((1.0, 0.5), (1.0, 2.0))
 )
 NUMBERS = Calibration(n=80, factors=((0.9,), (2.1,)))
+CURVES = Calibration(
+    n=80,
+    knots=((-1.0, 3.0), (0.0,)),
+    widths=(((1.0, 3.0), (0.5,)), ((2.0, 4.0), (1.5,))),
+    factors=((1.0, 2.0), (1.0, 1.0)),
+)
 HEADS = {
     "votes": Head(name="votes", kind="fractions", labels=("bar", "ring"), calibration=VOTES),
     "kind": Head(name="kind", kind="classes", labels=("star", "galaxy"), calibration=CLASSES),
@@ -111,7 +117,48 @@ def test_widths_are_interpolated(knots, data):
     assert np.isnan(errors[-1])
 
 
-def test_json_round_trip():
+def test_numbers_have_curves_of_their_own():
+    head = Head(name="sizes", kind="numbers", labels=("a", "b"), calibration=CURVES)
+    values = np.array([[[1.0, 0.5], [9.0, 3.0]], [[np.nan, np.nan]] * 2, [[-5.0, 2.0]] * 2])
+    table = head.tabulate(values, interval=0.95)
+    assert_allclose(table["a_error"], [2 * 0.5, np.nan, 1 * 2], rtol=1e-6)
+    assert_allclose(table["b_error"], [2 * 0.5 * 3, np.nan, 2 * 0.5 * 2], rtol=1e-6)
+    assert_allclose(table["a_high"] - table["a"], [3 * 0.5, np.nan, 2 * 2], rtol=1e-6)
+    assert table["a_error"].dtype == np.float32
+
+
+def test_steep_curves_are_as_in_float64():
+    rng = np.random.default_rng(0)
+    knots = np.cumsum([0, 1e-4, 1e-4, 1e-3, 1e-2, 0.1, 0.9])
+    widths = rng.uniform(0.1, 9, 7)
+    calibration = Calibration(
+        n=9,
+        knots=(tuple(knots),),
+        widths=((tuple(widths),),) * 2,
+        factors=((1.0,), (1.0,)),
+    )
+    values = rng.uniform(0, 1, 1000).astype(np.float32) ** 4
+    found = calibration.half_widths(values, 0.68, 0, np.full(1000, 2, np.float32))
+    assert_allclose(found, 2 * np.interp(values, knots, widths), rtol=0, atol=0.02)
+
+
+def test_mean():
+    plain = Calibration(n=50, factors=((2.0, 1.0), (1.0, 1.0)))
+    other = replace(CURVES, knots=((1.0,), (0.0,)), widths=(((4.0,), (0.5,)), ((4.0,), (1.5,))))
+    both = Calibration.mean([CURVES, other])
+    assert both.knots == CURVES.knots
+    assert both.widths == (((2.5, 3.5), (0.5,)), ((3.0, 4.0), (1.5,)))
+    assert Calibration.mean([CURVES]) == CURVES
+    assert Calibration.mean([plain, plain]) == plain
+    mixed = Calibration.mean([plain, CURVES])
+    assert (mixed.n, mixed.knots) == (50, CURVES.knots)
+    assert mixed.widths[0] == ((1.0, 2.0), (0.75,))
+    assert mixed.factors == ((1.5, 1.5), (1.0, 1.0))
+
+
+@pytest.mark.parametrize("calibration", [CURVES, NUMBERS, VOTES, CLASSES])
+def test_json_round_trip(calibration):
+    assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
     assert OutputSpec.from_dict(json.loads(json.dumps(OUTPUT.to_dict()))) == OUTPUT
 
 
@@ -127,6 +174,9 @@ def test_json_round_trip():
         ({"factors": ((1,), (-1,))}, "factors must be 0 or more"),
         ({"factors": ((1,),)}, "factors must be rows for"),
         ({"knots": (0,), "widths": ((1,),), "factors": ((1,), (1,))}, "got 1"),
+        ({"knots": ((0, 1), (1, 0))}, "knots must increase"),
+        ({"knots": ((0, 1), (1,)), "widths": (((1, 1), (1, 1)),)}, "each of the 3 knots"),
+        ({"knots": ((0,),), "widths": (((-1,),),)}, "widths must be 0 or more"),
     ],
 )
 def test_wrong_calibration(options, message):
@@ -141,6 +191,8 @@ def test_wrong_calibration(options, message):
         ("votes", {"labels": ("a", "b", "c")}, "calibration must be one of 3 fractions"),
         ("kind", {"calibration": VOTES}, "calibration must be one of 2 classes"),
         ("size", {"calibration": VOTES}, "calibration must be one of 1 numbers"),
+        ("size", {"calibration": CURVES}, "calibration must be one of 1 numbers"),
+        ("votes", {"calibration": CURVES}, "calibration must be one of 2 fractions"),
         ("size", {"units": ("m", "s")}, "units must be one for each of the 1 labels, got 2"),
         ("size", {"units": ("parsnip",)}, "parsnip"),
         ("votes", {"units": ("m", "s")}, "units are for numbers only"),

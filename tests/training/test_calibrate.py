@@ -91,7 +91,47 @@ def test_numbers_with_deviations(rng):
     values = np.stack([np.zeros((3000, 2)), deviation], axis=2)
     truth[2900:, 1] = np.nan
     calibration = calibrate(NUMBERS, {"size": values}, {"size": truth}).heads[0].calibration
-    assert np.allclose(calibration.factors, [[0.994, 1.989], [1.96, 3.92]], rtol=0.08)
+    widths = [
+        [calibration.half_widths(np.zeros(1), level, i, np.ones(1))[0] for i in range(2)]
+        for level in (0.68, 0.95)
+    ]
+    assert np.allclose(widths, [[0.994, 1.989], [1.96, 3.92]], rtol=0.08)
+
+
+def draw_numbers(rng, n):
+    """Numbers whose scatter grows with the value, of which the network knows half (r) or none."""
+    values = rng.uniform(0, [10, 1000], (n, 2))
+    deviation = (1 + values / [5, 100]) * rng.uniform(0.5, 2, (n, 2))
+    truth = rng.normal(values, deviation * [1, 20])
+    said = np.sqrt(deviation) * [1, 20]
+    return np.stack([values, said], axis=2), truth
+
+
+@pytest.mark.parametrize("level", [0.68, 0.95])
+def test_numbers_are_covered_wherever_they_are(rng, level):
+    values, truth = draw_numbers(rng, 1000)
+    fresh, unseen = draw_numbers(rng, 20_000)
+    output = calibrate(NUMBERS, {"size": values}, {"size": truth})
+    table = output.tabulate({"size": fresh}, interval=level)
+    for i, name in enumerate("rs"):
+        inside = (unseen[:, i] >= table[f"{name}_low"]) & (unseen[:, i] <= table[f"{name}_high"])
+        assert abs(inside.mean() - level) < 0.03
+        for part in np.array_split(np.argsort(fresh[:, i, 0]), 4):
+            assert abs(inside[part].mean() - level) < 0.06
+    errors = np.array(table["r_error"])[np.argsort(fresh[:, 0, 0])]
+    assert errors[-5000:].mean() > 2 * errors[:5000].mean()
+
+
+def test_few_rows_of_a_number_have_the_width_of_all(rng):
+    values, truth = draw_numbers(rng, 300)
+    truth[19:, 1] = np.nan
+    calibration = calibrate(NUMBERS, {"size": values}, {"size": truth}).heads[0].calibration
+    assert [len(knots) for knots in calibration.knots] == [7, 1]
+    scores = np.sort((np.abs(truth - values[..., 0]) / values[..., 1])[np.isfinite(truth)])
+    for level in (0.68, 0.95):
+        wanted = scores[int(np.ceil(level * (len(scores) + 1))) - 1]
+        found = calibration.half_widths(np.array([3.0, 900.0]), level, 1, np.ones(2))
+        assert np.allclose(found, wanted, rtol=1e-3)
 
 
 def test_few_rows_and_heads_that_are_left_out(rng):
