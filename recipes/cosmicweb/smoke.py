@@ -1,4 +1,4 @@
-"""The recipe in boxes of 32^3: simulate one, go on with the next, check and read."""
+"""The recipe in boxes of 64^3: simulate, go on, check and read; train for two steps, validate."""
 
 import argparse
 import subprocess
@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="an empty folder to work in")
     folder = parser.parse_args().folder
-    small = [folder, "--n", 2, "--pixels", 64]
+    small = [folder, "--n", 2, "--pixels", 128]
     first = folder / "500mpc/train/box-0000.h5"
     run("truth.py", *small, "--only", "0:1")
     before = first.stat().st_mtime_ns
@@ -34,10 +34,22 @@ def main() -> None:
     run("check.py", folder)
     boxes = list(read_boxes(first.parent))
     maps = boxes[1].maps(-1)
-    if len(boxes) != 2 or maps.shape != (24, 32, 32) or abs(maps.mean() - 1) > 1e-3:
+    if len(boxes) != 2 or maps.shape != (48, 64, 64) or abs(maps.mean() - 1) > 1e-3:
         raise SystemExit(f"{len(boxes)} boxes, maps {maps.shape} with mean {maps.mean()}")
     if not np.isfinite(boxes[0].power).all():
         raise SystemExit("the spectra are not finite")
+
+    run("truth.py", *small, "--set", "matched", "--only", "0:1")
+    for script in ("train.py", "wgan.py"):
+        # Every tenth box is kept apart, which leaves the second one.
+        work = folder / script
+        run(script, folder, work, "--steps", 1, "--batch-size", 2)
+    few = "--boxes", 1, "--maps", 8, "--nearest", 1
+    models = folder / "train.py", "--wgan", folder / "wgan.py"
+    run("validate.py", folder, *models, "--set", "train", "matched", *few, "--figures", folder)
+    drawn = {path.name for path in (folder / "500mpc-matched").glob("*.png")}
+    if drawn != {"maps.png", "power.png", "histogram.png", "peaks.png"}:
+        raise SystemExit(f"figures drawn: {sorted(drawn)}")
 
 
 if __name__ == "__main__":
