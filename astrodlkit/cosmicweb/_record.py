@@ -50,7 +50,10 @@ def from_json(text: str) -> dict[str, Any]:
         As `emulate_density_maps` gives it.
     """
     meta: dict[str, Any] = json.loads(text)
-    meta["cosmology"] = Cosmology.from_format(meta["cosmology"], format="yaml")
+    try:
+        meta["cosmology"] = Cosmology.from_format(meta["cosmology"], format="yaml")
+    except KeyError as exc:
+        raise ValueError(f"the cosmology is of the class {exc}: import it before reading") from exc
     for name in _LENGTHS:
         meta[name] = meta[name] * u.Mpc
     return meta

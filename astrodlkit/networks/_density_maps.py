@@ -336,7 +336,8 @@ def _interpolate(table: Tensor, knots: _Knots, x: Tensor) -> Tensor:
     first, last, m = knots
     at = (x - first) * ((m - 1) / (last - first))
     low = at.detach().floor().clamp(0, m - 2)
-    index = low.long().expand(len(table), *x.shape[1:]).flatten(1)
+    # NaN gives NaN, not a place outside the table.
+    index = low.long().clamp_min(0).expand(len(table), *x.shape[1:]).flatten(1)
     below, above = table.gather(1, index), table.gather(1, index + 1)
     part = (at - low).expand(len(table), *x.shape[1:])
     shape = part.shape

@@ -29,9 +29,7 @@ def test_the_pixels_tell_the_model():
     assert_array_equal(emulate_density_maps(1, box_size=64 * u.Mpc, **SMALL).data, maps.data[:1])
     wide = emulate_density_maps(box_size=(64, 128) * u.Mpc, shape=(32, 64))
     assert wide.data.shape == (1, 32, 64)
-    with pytest.raises(
-        ValueError, match=r"pixels of 1.95312 x 1.95312 Mpc; web has pixels of"
-    ):
+    with pytest.raises(ValueError, match=r"pixels of 1.95312 x 1.95312 Mpc; web has pixels of"):
         emulate_density_maps()
 
 

@@ -129,22 +129,27 @@ def test_foreign_files(tmp_path):
 
 
 @pytest.mark.parametrize(("package", "extra"), [("h5py", "hdf5"), ("zarr", "zarr")])
-def test_a_missing_package_is_told_before_the_work(
-    emulator, tmp_path, monkeypatch, package, extra
-):
+def test_a_missing_package_is_told_before_the_work(emulator, tmp_path, monkeypatch, package, extra):
     monkeypatch.setitem(sys.modules, package, None)
     message = rf"{package} is needed .*astrodlkit\[{extra}\]"
     with pytest.raises(MissingDependencyError, match=message):
-        emulator.stream(tmp_path / f"a.{extra}", 1, progress=lambda *_: pytest.fail("work"), **OPTIONS)
+        emulator.stream(tmp_path / f"a.{extra}", 1, **OPTIONS)
+
+
+class Mine(FlatLambdaCDM):
+    """A cosmology that astropy does not know."""
 
 
 def test_a_cosmology_of_the_users(emulator, tmp_path):
-    class Mine(FlatLambdaCDM):
-        pass
+    class Gone(Mine):
+        """As if it were defined in another script."""
 
-    cosmology = Mine(67.66, 0.3, meta={"sigma8": 0.8})
-    path = emulator.stream(tmp_path / "a.fits", 1, cosmology=cosmology, **OPTIONS)
-    assert read_density_maps(path).meta["cosmology"] == cosmology
+    options = {**OPTIONS, "sigma8": 0.8, "overwrite": True}
+    path = emulator.stream(tmp_path / "a.fits", 1, cosmology=Mine(67.66, 0.3), **options)
+    assert read_density_maps(path).meta["cosmology"] == Mine(67.66, 0.3)
+    emulator.stream(path, 1, cosmology=Gone(67.66, 0.3), **options)
+    with pytest.raises(ValueError, match="the cosmology is of the class 'Gone': import it before"):
+        read_density_maps(path)
 
 
 def test_lengths_are_lengths(emulator, tmp_path):
