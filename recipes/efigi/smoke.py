@@ -60,6 +60,7 @@ def main() -> None:
         run("train.py", data, work, *small, "--stop-at", stop)
     run("export.py", data, work / "network.pt", model, "--side", 64)
     run("validate.py", data, "--model", model)
+    run("calibrate.py", data, "--model", model, "--card", work / "card.json")
     card = describe_model(model)
     if not {"t_type", "t_type_error", *ATTRIBUTES} <= set(card.output.columns):
         raise SystemExit(f"columns are missing: {card.output.columns}")
