@@ -251,7 +251,11 @@ def main() -> None:
     parser.add_argument("--wgan", type=Path, help="folder of wgan.py")
     parser.add_argument("--boxes", type=int, help="at most as many of each set")
     parser.add_argument("--maps", type=int, help="at most as many of each snapshot")
-    parser.add_argument("--nearest", type=int, help="training boxes to look for the nearest map in")
+    parser.add_argument(
+        "--nearest",
+        type=int,
+        help="training boxes to look for the nearest map in; by default all, for matched",
+    )
     parser.add_argument("--figures", type=Path, help="folder to draw figures into")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -270,7 +274,8 @@ def main() -> None:
             generator = read_generator(args.wgan, boxes[0].settings["side"])
         measured = compare(boxes, network, generator, args.maps)
         title = f"{name}, smoothed" if generator else name
-        report(measured, args.scale, title, training[: args.nearest] if name == "matched" else [])
+        searched = training[: args.nearest] if name == "matched" or args.nearest else []
+        report(measured, args.scale, title, searched)
         if args.figures is not None:
             figures.draw(measured, args.figures / f"{args.scale}-{name}", title)
 
