@@ -87,7 +87,7 @@ class Footprints:
 
     def deepest(self, points: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np.intp]:
         """
-        The polygon in which each point is farthest from the nearest side.
+        The polygon in which each point is farthest from the sides, the nearest above all.
 
         Parameters
         ----------
@@ -112,15 +112,15 @@ class Footprints:
         sizes = np.floor(np.log2(self.radius))
         for size in np.unique(sizes):
             members = np.flatnonzero(sizes == size)
-            far = min(self.radius[members].max() + reach[rows].max(), np.pi)
+            # Half as much again: at a corner it is farther to the polygon than to its sides.
+            far = min(self.radius[members].max() + 1.5 * reach[rows].max(), np.pi)
             near = KDTree(self.middle[members]).query_ball_point(
                 points[rows], 2 * np.sin(far / 2) + 1e-12
             )
             counts = np.fromiter(map(len, near), dtype=np.intp, count=len(near))
             row = np.repeat(rows, counts)
             which = members[np.array([k for each in near for k in each], dtype=np.intp)]
-            dots = np.einsum("pvi,pi->pv", self.sides[which], points[row])
-            depth = np.nanmin(np.arcsin(np.clip(dots, -1, 1)), axis=1)
+            depth = _depth(self.sides[which], points[row], reach[row])
             keep = depth > -reach[row]
             row, which, depth = row[keep], which[keep], depth[keep]
             # The last of a row is the deepest, and of several the first in the index.
@@ -132,6 +132,24 @@ class Footprints:
             chosen = last[better]
             found[row[chosen]], best[row[chosen]] = which[chosen], depth[chosen]
         return found
+
+
+def _depth(
+    sides: NDArray[np.float64], points: NDArray[np.float64], reach: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """
+    How deep points lie in polygons, in radians; negative outside, and less than -reach too far.
+
+    It is the distance to the nearest side, less what the others take away: at the border of a
+    survey, where the nearest side is the same in two images, the next one decides.
+    """
+    away = np.arcsin(np.clip(np.einsum("pvi,pi->pv", sides, points), -1, 1))
+    nearest = np.nanmin(away, axis=1)
+    outside = np.where(nearest > 0, 0.0, reach)
+    with np.errstate(divide="ignore"):
+        inverse = np.nansum((away + outside[:, None]) ** -2.0, axis=1)
+        depth = inverse**-0.5 - outside
+    return np.where(nearest > -reach, depth, -np.inf)
 
 
 def _corners(region: Any) -> list[tuple[float, float]]:

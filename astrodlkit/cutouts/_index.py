@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from astropy import units as u
+from astropy.io.fits.verify import VerifyWarning
 from astropy.table import Column, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs.utils import proj_plane_pixel_area
@@ -124,8 +125,8 @@ def index_images(
     >>> folder = Path(tempfile.mkdtemp())
     >>> fits.writeto(folder / "a.fits", np.zeros((100, 100), dtype="f4"), header)
     >>> index = index_images(folder)
-    >>> print(index["band"][0], index["s_region"][0])
-    r POLYGON ICRS 150.005003... 1.994999...
+    >>> print(index["band"][0], index["pixel_scale"][0], index["s_region"][0][:16])
+    r 0.36 POLYGON ICRS 150
     """
     if isinstance(bands, str) and not bands:
         raise ValueError("bands must be a header keyword or a dict of patterns, got ''")
@@ -178,6 +179,7 @@ def _rows(path: str, band: str | None, bands: Any, which: Any) -> list[dict[str,
         stack.enter_context(warnings.catch_warnings())
         # A file that ends too early has a place on the sky all the same.
         warnings.filterwarnings("ignore", ".*truncated.*", AstropyUserWarning)
+        warnings.simplefilter("ignore", VerifyWarning)
         opened = closing(open_remote(path)) if is_url(path) else open_fits(Path(path))
         hdus = stack.enter_context(opened)
         for number, hdu in enumerate(hdus):

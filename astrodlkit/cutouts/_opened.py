@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.io.fits.verify import VerifyWarning
 from astropy.utils.exceptions import AstropyUserWarning
 
 from ..exceptions import AstrodlkitWarning
@@ -100,7 +101,10 @@ def open_remote(url: str, **options: Any) -> fits.HDUList:
 
 def _open(path: str, hdu: int | None) -> Image | None:
     try:
-        return _remote(path, hdu) if is_url(path) else _local(path, hdu)
+        with warnings.catch_warnings():
+            # What is wrong with a file is said below.
+            warnings.simplefilter("ignore", VerifyWarning)
+            return _remote(path, hdu) if is_url(path) else _local(path, hdu)
     except (OSError, ValueError, TypeError) as exc:
         cause = exc.__cause__ if isinstance(exc.__cause__, OSError) else exc
         number = getattr(cause, "errno", None)

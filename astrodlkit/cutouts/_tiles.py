@@ -27,7 +27,7 @@ class TileIndex:
     Images of which each covers a part of the sky, opened where sources lie.
 
     A source is taken from the image of each band in which it is farthest from
-    the nearest edge.
+    the edges.
 
     Parameters
     ----------
