@@ -1,6 +1,7 @@
 """Many images as one source of pixels: an index of files and of where on the sky they lie."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from .._optional import import_optional
 from .._typing import PathLike
 from ._cutouts import Cutouts
 from ._footprints import Footprints, unit_vectors
+from ._image import Image
 from ._opened import BadImageError, OpenImages, is_url
 from ._positions import read_positions
 from ._sizes import read_size
@@ -275,6 +277,13 @@ class TileIndex:
         """
         return np.lexsort(self.locate(positions).T[::-1])
 
+    def _first(self, band: str) -> Image:
+        """The first image of a band that can be read."""
+        for i in self._rows[band]:
+            with suppress(BadImageError):
+                return self._opened.get(*self._files[i])
+        raise OSError(f"none of the {len(self._rows[band])} images of band {band!r} can be read")
+
     def _check_bands(self, bands: Sequence[str] | None) -> tuple[str, ...]:
         names = (
             self.bands if bands is None else (bands,) if isinstance(bands, str) else tuple(bands)
@@ -309,7 +318,7 @@ class TileIndex:
 
         names = self._check_bands(options.get("bands"))
         rest = {name: value for name, value in options.items() if name != "bands"}
-        images = {band: self._opened.get(*self._files[self._rows[band][0]]) for band in names}
+        images = {band: self._first(band) for band in names}
         cutouts = extract_cutouts(images, coords, size, **rest)
         cutouts.data[...], cutouts.mask[...] = options.get("fill_value", 0.0), True
         if cutouts.variance is not None:

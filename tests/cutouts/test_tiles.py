@@ -174,6 +174,24 @@ def test_bad_tile(folder, places, kind, remote):
     assert (found.flags[~bad] == good.flags[~bad]).all()
 
 
+def test_the_first_tile_is_bad(folder, places):
+    """Stamps without an image are then like those of the second; without any there are none."""
+    index = index_images(folder)
+    paths = sorted(folder.glob("*-r.fits"))
+    paths[0].write_bytes(b"x")
+    with pytest.warns(AstrodlkitWarning, match="left out"):
+        found = TileIndex(index).extract(places[2], 8)
+    assert found.shape == (400, 3, 8, 8)
+    assert (found.flags & Flag.UNREADABLE != 0).sum() > 50
+    for path in paths:
+        path.write_bytes(b"x")
+    with (
+        pytest.warns(AstrodlkitWarning, match="left out"),
+        pytest.raises(OSError, match="none of the 4 images of band 'r' can be read"),
+    ):
+        TileIndex(index).extract(places[2], 8)
+
+
 def test_a_disk_that_is_not_there_is_no_bad_tile(folder, places):
     index = index_images(folder)
     index["path"] = [path.replace(str(folder), str(folder / "unmounted")) for path in index["path"]]
