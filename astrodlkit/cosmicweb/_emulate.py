@@ -112,8 +112,9 @@ def emulate_density_maps(
     What a cosmology does not say is not held against it.
 
     Maps are computed in float32, one for each thread, and large ones in
-    pieces. On a CPU a map is the same to the last bit whatever ``n`` is; another
-    machine may differ in the last digits of float32.
+    pieces. On a CPU a map is the same to the last bit whatever ``n`` is; with
+    another number of threads, or on another machine, the last digits of
+    float32 may differ.
 
     Examples
     --------

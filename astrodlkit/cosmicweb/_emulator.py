@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .._typing import PathLike, Progress
 from ..engine import progress_bar, resolve_device, run_batches
+from ..engine._threads import worker_pool
 from ..exceptions import AstrodlkitWarning
 from ..pretrained import ModelCard
 from ._request import Request
@@ -231,30 +232,34 @@ class DensityMapEmulator:
             )
         self.module.eval()
         conditions = torch.tensor([request.conditions], device=self.device)
+        step, shape = _step(request.shape), (int(self.module.n_channels), *request.shape)
 
         def answer(noise: torch.Tensor) -> dict[str, torch.Tensor]:
             known = conditions.expand(len(noise), -1)
             return {"maps": request.scale * self.module(noise, known)}
 
-        step = _step(request.shape)
-        with progress_bar(request.n, progress, description=self.card.name, unit="map") as advance:
+        def draw(numbers: range) -> NDArray[np.float32]:
+            noise = np.stack([_white(request.seed, i, shape) for i in numbers])
+            return run_batches(answer, noise, batch_size=step, device=self.device)["maps"]
+
+        # On a CPU one map at a time in each worker. A map has as many threads whatever n is: their
+        # number changes the last digits.
+        on_cpu, threads = self.device.type == "cpu", torch.get_num_threads()
+        size, workers = (1, min(threads, step)) if on_cpu else (step, 1)
+        with (
+            worker_pool(workers, threads // workers) as pool,
+            progress_bar(request.n, progress, description=self.card.name, unit="map") as advance,
+        ):
             for start in range(0, request.n, step):
-                rows = slice(start, min(start + step, request.n))
-                noise = np.stack(
-                    [
-                        _white(request.seed, i, (self.module.n_channels, *request.shape))
-                        for i in range(rows.start, rows.stop)
-                    ]
-                )
-                # On a CPU one by one: a map is large enough to keep a thread busy.
-                size = 1 if self.device.type == "cpu" else step
-                maps = run_batches(answer, noise, batch_size=size, device=self.device)["maps"]
+                numbers = range(start, min(start + step, request.n))
+                pieces = [numbers[i : i + size] for i in range(0, len(numbers), size)]
+                maps = np.concatenate(list(pool.map(draw, pieces)))
                 if not np.isfinite(maps).all():
                     raise ValueError(
                         f"{self.card.full_name} gives no finite densities so far outside its "
                         f"domain: {'; '.join(request.flags.values())}"
                     )
-                yield rows, maps
+                yield slice(numbers.start, numbers.stop), maps
                 advance(len(maps))
 
 

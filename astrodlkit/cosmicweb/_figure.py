@@ -69,15 +69,16 @@ def plot_density_maps(
     )
     for i, log in enumerate(logs):
         left = _GAP + (i % columns) * (panel + _GAP)
-        bottom = height - _HEADING - (i // columns + 1) * (tall + _GAP) + _GAP
+        bottom = height - _HEADING - (i // columns + 1) * (tall + _GAP)
         axes = figure.add_axes((left / width, bottom / height, panel / width, tall / height))
         image = axes.imshow(log, origin="lower", cmap="inferno", vmin=low, vmax=high, aspect="auto")
         axes.set_axis_off()
     bar = figure.add_axes(
-        (1 - 0.8 / width, _GAP / height, _BAR / width, 1 - (_HEADING + _GAP) / height)
+        (1 - 0.8 / width, _GAP / height, _BAR / width, 1 - (_HEADING + 2 * _GAP) / height)
     )
     unit = maps.unit or u.dimensionless_unscaled
-    name = f"surface density ({unit:unicode})" if unit.physical_type != "dimensionless" else "1 + δ"
+    plain = unit.is_equivalent(u.dimensionless_unscaled)
+    name = "(1 + δ)" if plain else f"surface density ({unit:unicode})"
     figure.colorbar(image, cax=bar).set_label(f"log10 {name}", color=_INK, size=8)
     bar.tick_params(labelsize=7, colors=_FAINT)
     return figure

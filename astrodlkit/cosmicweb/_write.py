@@ -1,10 +1,10 @@
 """Files of maps that are written a few at a time, and appear when they are whole."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from astropy.io import fits
@@ -139,9 +139,10 @@ def _zarr(path: Path, request: Request, step: int) -> Iterator[Write]:
     )
 
 
-def _array(array: AbstractContextManager, request: Request) -> Write:
+def _array(array: Any, request: Request) -> Write:
     """Give a data set its attributes."""
     array.attrs["unit"] = request.unit.to_string()
     array.attrs["wcs"] = request.wcs.to_header_string()
     array.attrs[KEY] = to_json(request.meta)
-    return array.__setitem__
+    write: Write = array.__setitem__
+    return write
