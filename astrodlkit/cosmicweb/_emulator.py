@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,6 +74,17 @@ class DensityMapEmulator:
     >>> maps = emulator.sample(2, shape=(32, 64), redshift=0.5, rng=1)
     >>> maps.data.shape, maps.meta["box_size"]
     ((2, 32, 64), <Quantity [ 64., 128.] Mpc>)
+
+    Into a file, and back:
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from astrodlkit.cosmicweb import read_density_maps
+    >>> with TemporaryDirectory() as folder:
+    ...     path = emulator.stream(Path(folder, "maps.fits"), 5, shape=(32, 64), rng=1)
+    ...     part = read_density_maps(path, start=1, stop=3)
+    >>> part.data.shape, part.meta["seed"]
+    ((2, 32, 64), 1)
     """
 
     def __init__(
@@ -232,7 +244,8 @@ class DensityMapEmulator:
             )
         self.module.eval()
         conditions = torch.tensor([request.conditions], device=self.device)
-        step, shape = _step(request.shape), (int(self.module.n_channels), *request.shape)
+        n_channels: Any = self.module.n_channels
+        step, shape = _step(request.shape), (n_channels, *request.shape)
 
         def answer(noise: torch.Tensor) -> dict[str, torch.Tensor]:
             known = conditions.expand(len(noise), -1)

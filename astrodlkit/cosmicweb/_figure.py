@@ -42,6 +42,15 @@ def plot_density_maps(
     ------
     ValueError
         If there is no map, or ``n_columns`` is not positive.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astrodlkit import emulate_density_maps, list_models
+    >>> from astrodlkit.cosmicweb import plot_density_maps
+    >>> if list_models("cosmicweb-100mpc"):
+    ...     maps = emulate_density_maps(4, box_size=50 * u.Mpc, shape=(128, 128), rng=1)
+    ...     figure = plot_density_maps(maps)
     """
     if n_columns < 1:
         raise ValueError(f"n_columns must be positive, got {n_columns}")

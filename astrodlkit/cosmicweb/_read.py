@@ -51,7 +51,7 @@ def read_density_maps(path: PathLike, start: int = 0, stop: int | None = None) -
 
     See Also
     --------
-    DensityMapEmulator.stream : Writes such files.
+    DensityMapEmulator.stream : Writes such files, with an example.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path must be a str or path-like, got {path!r}")
