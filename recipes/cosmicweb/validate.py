@@ -32,7 +32,7 @@ from boxes import THICKNESS, Box, read_boxes
 from measures import Statistics, joined, measure, rows, stacked, thresholds, with_error
 from nearest import correlations, nearest
 from prior import conditions
-from train import KEPT_APART
+from train import KEPT_APART, training_boxes
 from wgan import Generator, read_generator, smoothed
 
 from astrodlkit import load_model
@@ -208,11 +208,11 @@ def near(measured: Measured, boxes: list[Box]) -> dict[str, tuple[float, float]]
 
 
 def show(name: str, bar: str, found: dict[str, tuple[float, float]], percent: bool = True) -> None:
-    """A line of the table; there is no error of one cosmology."""
+    """A line of the table; what one cosmology cannot tell is left out."""
     unit, digits = (100, 1) if percent else (1, 2)
     cells = [
-        f"{unit * value:.{digits}f}" + ("" if np.isnan(error) else f" +- {unit * error:.{digits}f}")
-        for value, error in found.values()
+        " +- ".join(f"{unit * x:.{digits}f}" for x in pair if not np.isnan(x)) or "-"
+        for pair in found.values()
     ]
     print(f"{name:36}{bar:>6}" + "".join(f"{cell:>18}" for cell in cells), flush=True)
 
@@ -227,7 +227,10 @@ def report(measured: Measured, scale: str, title: str, boxes: list[Box]) -> None
         f" {len(true['n'])} snapshots, {n} maps of {measured.samples[REAL].shape[-1]} pixels"
         " across, and as many emulated"
     )
-    print(f"{'off by, per cent':36}{'bar':>6}" + "".join(f"{name:>18}" for name in names))
+    print(
+        f"{'off by, per cent; matrix: times 100':36}{'bar':>6}"
+        + "".join(f"{name:>18}" for name in names)
+    )
     for name, bar, found in table(measured, scale):
         show(name, f"{100 * bar:g}", found)
     show("cross-power of maps, RMS less chance", "0", cross_power(measured))
@@ -261,12 +264,13 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
-    training = list(read_boxes(args.truth / args.scale / "train"))
+    folder = args.truth / args.scale
+    training, _ = training_boxes(folder)
     network = read_network(args.model, training[0].pixel)
-    apart = [box for box in training if box.settings["number"] % KEPT_APART == 0]
-    training = [box for box in training if box.settings["number"] % KEPT_APART]
     for name in args.set:
-        boxes = apart if name == "train" else list(read_boxes(args.truth / args.scale / name))
+        boxes = list(read_boxes(folder / name))
+        if name == "train":
+            boxes = [box for box in boxes if box.settings["number"] % KEPT_APART == 0]
         boxes = boxes[: args.boxes]
         half = name != "test"
         generator = None

@@ -22,13 +22,13 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from boxes import THICKNESS, read_boxes
+from boxes import THICKNESS
 from prior import conditions
 from scipy.ndimage import gaussian_filter
 from slabs import Slabs
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from train import KEPT_APART
+from train import training_boxes
 
 from astrodlkit.training import fit
 
@@ -221,8 +221,7 @@ def main() -> None:
     args = parser.parse_args()
 
     args.folder.mkdir(parents=True, exist_ok=True)
-    boxes = list(read_boxes(args.truth / args.scale / "train"))
-    boxes = [box for box in boxes if box.settings["number"] % KEPT_APART]
+    boxes, _ = training_boxes(args.truth / args.scale)
     torch.manual_seed(args.seed)
     generator = Generator(boxes[0].settings["side"], THICKNESS[args.scale])
     known = np.concatenate([conditions(box) for box in boxes])
