@@ -42,7 +42,9 @@ def test_no_models(tmp_path, monkeypatch):
 def test_list_models_wrong_arguments():
     with pytest.raises(TypeError, match=r"pattern must be a str such as 'galaxy\*', got None"):
         list_models(None)
-    with pytest.raises(ValueError, match="task must be one of classify, emulate, or None; got 'cook'"):
+    with pytest.raises(
+        ValueError, match="task must be one of classify, emulate, or None; got 'cook'"
+    ):
         list_models(task="cook")
     with pytest.raises(TypeError, match="positional"):
         list_models("*", "classify")
