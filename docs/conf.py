@@ -19,6 +19,7 @@ extensions = [
     "sphinx_automodapi.automodapi",
     "sphinx_automodapi.smart_resolver",
     "numpydoc",
+    "pytest_doctestplus.sphinx.doctestplus",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "model_zoo",

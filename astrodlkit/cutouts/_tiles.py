@@ -34,7 +34,7 @@ class TileIndex:
     Parameters
     ----------
     table : `~astropy.table.Table`
-        A row for each image, as `~astrodlkit.index_images` makes it; or any
+        A row for each image, as `~astrodlkit.cutouts.index_images` makes it; or any
         table with the columns
 
         * ``path``: of a FITS file, or a URL that fsspec understands;
@@ -59,7 +59,7 @@ class TileIndex:
 
     See Also
     --------
-    astrodlkit.index_images : Makes the table from a folder.
+    astrodlkit.cutouts.index_images : Makes the table from a folder.
 
     Examples
     --------

@@ -20,7 +20,7 @@ class DensityMapNetwork(nn.Module):
     Maps of the projected matter density, from white noise.
 
     White noise is given the power spectrum of the Gaussianised density at these
-    conditions, a `PeriodicUNet` adds to the field what a Gaussian one lacks, and
+    conditions, a periodic U-Net adds to the field what a Gaussian one lacks, and
     a map of its values makes their distribution that of the density. Spectrum
     and distribution are polynomials of the conditions, fitted to simulations;
     the spectrum is such that the mapped field has the power spectrum of the
