@@ -91,7 +91,7 @@ def badly_measured(lone: Lone, values: dict[str, float]) -> str:
         "measurement failed": values["flag"] > 2 or not np.isfinite(numbers).all(),
         "badly measured": values["flag"] > 1,
         "off centre": centre > 0.07 * side,
-        "faint": values["signal_to_noise"] < 2,
+        "faint": values["signal_to_noise"] < 8,
         "cut off": values["petrosian_radius"] > 0.49 * side or values["inside"] < 0.97,
         "not resolved": lone.fwhm > 1.1 * values["half_light_radius"],
     }
