@@ -8,11 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from ._periodic_unet import PeriodicUNet
+from ._zeldovich import displaced
 
 __all__ = ["DensityMapNetwork"]
 
 # First and last of equal steps, and how many.
 _Knots = tuple[float, float, int]
+# What an empty pixel has before a logarithm is taken, in units of the mean.
+_FLOOR = 0.01
 
 
 class DensityMapNetwork(nn.Module):
@@ -20,11 +23,13 @@ class DensityMapNetwork(nn.Module):
     Maps of the projected matter density, from white noise.
 
     White noise is given the power spectrum of the Gaussianised density at these
-    conditions, a periodic U-Net adds to the field what a Gaussian one lacks, and
-    a map of its values makes their distribution that of the density. Spectrum
-    and distribution are polynomials of the conditions, fitted to simulations;
-    the spectrum is such that the mapped field has the power spectrum of the
-    density (for the lognormal field: Coles & Jones 1991, MNRAS, 248, 1).
+    conditions. Matter moved by that field, as if it were the linear contrast of
+    a plane, makes a web of filaments, nodes and voids; a periodic U-Net adds what
+    the web lacks, and a map of its values makes their distribution that of the
+    density. Spectrum and distribution are polynomials of the conditions, fitted
+    to simulations; the spectrum is such that the mapped Gaussian field has the
+    power spectrum of the density (for the lognormal field: Coles & Jones 1991,
+    MNRAS, 248, 1).
 
     Parameters
     ----------
@@ -57,8 +62,6 @@ class DensityMapNetwork(nn.Module):
     spread: Tensor
     spectrum: Tensor
     distribution: Tensor
-    filter: Tensor
-    shift: Tensor
 
     def __init__(
         self,
@@ -81,11 +84,10 @@ class DensityMapNetwork(nn.Module):
         # Logarithms of the power of the Gaussian field and of the density at Gaussian values.
         self.register_buffer("spectrum", torch.zeros(n_terms, log_k[2]))
         self.register_buffer("distribution", torch.zeros(n_terms, values[1]))
-        # What the network leaves wrong of both is taken out: logarithm of an isotropic filter, and
-        # what is added to values.
-        self.register_buffer("filter", torch.zeros(n_terms, log_k[2]))
-        self.register_buffer("shift", torch.zeros(n_terms, values[1]))
-        self.network = PeriodicUNet(3 + n_noise, widths, n_conditions=3)
+        self.web_correction, self.last_correction = (
+            _Correction(n_terms, log_k[2], values[1]) for _ in range(2)
+        )
+        self.network = PeriodicUNet(4 + n_noise, widths, n_conditions=3)
 
     def forward(self, noise: Tensor, conditions: Tensor) -> Tensor:
         """
@@ -126,9 +128,27 @@ class DensityMapNetwork(nn.Module):
         waves = torch.fft.rfft2(noise) * (power / 2).exp() / self.pixel
         return torch.fft.irfft2(waves, s=noise.shape[-2:])
 
+    def web(self, field: Tensor, conditions: Tensor) -> Tensor:
+        """
+        Matter moved by the Gaussian field, in Gaussianised values.
+
+        Parameters
+        ----------
+        field : `~torch.Tensor`, shape (n, ny, nx)
+            From `gaussian`.
+        conditions : `~torch.Tensor`, shape (n, 3)
+            As for `forward`.
+
+        Returns
+        -------
+        field : `~torch.Tensor`, shape (n, ny, nx)
+            Gradients do not pass.
+        """
+        return self.corrected((displaced(field) + _FLOOR).log(), conditions, self.web_correction)
+
     def shaped(self, field: Tensor, noise: Tensor, conditions: Tensor) -> Tensor:
         """
-        The field with what the network adds.
+        The web with what the network adds.
 
         Parameters
         ----------
@@ -144,30 +164,51 @@ class DensityMapNetwork(nn.Module):
         field : `~torch.Tensor`, shape (n, ny, nx)
             Filaments, nodes and voids, in Gaussianised values.
         """
-        maps = torch.cat([field[:, None], self._shear(field), noise], dim=1)
-        return self.corrected(field + self.network(maps, self.standard(conditions)), conditions)
+        return self.refined(self.web(field, conditions), field, noise, conditions)
 
-    def corrected(self, field: Tensor, conditions: Tensor) -> Tensor:
+    def refined(self, web: Tensor, field: Tensor, noise: Tensor, conditions: Tensor) -> Tensor:
         """
-        A field without what the network leaves wrong of spectrum and distribution.
+        The second part of `shaped`.
+
+        Parameters
+        ----------
+        web : `~torch.Tensor`, shape (n, ny, nx)
+            From `web`.
+        field, noise, conditions : `~torch.Tensor`
+            As for `shaped`.
+
+        Returns
+        -------
+        field : `~torch.Tensor`, shape (n, ny, nx)
+            As from `shaped`.
+        """
+        maps = torch.cat([web[:, None], field[:, None], self._shear(field), noise], dim=1)
+        added = self.network(maps, self.standard(conditions))
+        return self.corrected(web + added, conditions, self.last_correction)
+
+    def corrected(self, field: Tensor, conditions: Tensor, correction: "_Correction") -> Tensor:
+        """
+        A field without what it has wrong of spectrum and distribution.
 
         Parameters
         ----------
         field : `~torch.Tensor`, shape (n, ny, nx)
-            With what the network adds.
+            Moved matter, or a web with what the network adds.
         conditions : `~torch.Tensor`, shape (n, 3)
             As for `forward`.
+        correction : `~torch.nn.Module`
+            ``web_correction`` or ``last_correction``.
 
         Returns
         -------
         field : `~torch.Tensor`, shape (n, ny, nx)
             Filtered, then shifted; unchanged where nothing has been fitted.
         """
-        if self.filter.any():
-            factor = self.at_wave_numbers(self.filter, conditions, field.shape[-2:]).exp()
+        if correction.filter.any():
+            factor = self.at_wave_numbers(correction.filter, conditions, field.shape[-2:]).exp()
             field = torch.fft.irfft2(torch.fft.rfft2(field) * factor, s=field.shape[-2:])
-        if self.shift.any():
-            shift = _at(self.terms(conditions), self.shift)
+        if correction.shift.any():
+            shift = _at(self.terms(conditions), correction.shift)
             field = field + _interpolate(shift, self.values, field)
         return field
 
@@ -320,6 +361,18 @@ class DensityMapNetwork(nn.Module):
         # A wave at the Nyquist frequency has no sign.
         parts = [waves * (kx**2 - ky**2) / square, waves * 2 * kx * ky / square]
         return torch.fft.irfft2(torch.stack(parts, 1), s=field.shape[-2:])
+
+
+class _Correction(nn.Module):
+    """Logarithm of an isotropic filter, and what is added to values; both polynomials."""
+
+    filter: Tensor
+    shift: Tensor
+
+    def __init__(self, n_terms: int, n_wave_numbers: int, n_values: int) -> None:
+        super().__init__()
+        self.register_buffer("filter", torch.zeros(n_terms, n_wave_numbers))
+        self.register_buffer("shift", torch.zeros(n_terms, n_values))
 
 
 def _at(terms: Tensor, coefficients: Tensor) -> Tensor:

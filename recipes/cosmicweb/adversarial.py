@@ -13,7 +13,7 @@ from astrodlkit.training import warm_up_and_cosine
 
 # Bins of the modes of a map, in units of the Nyquist frequency.
 EDGES = torch.cat([torch.tensor([0.01]), torch.logspace(-1.3, 0, 18), torch.tensor([1.2, 1.42])])
-# Up to here a map's power is compared with that of the field it was made from, which takes away
+# Up to here a map's power is compared with that of the web it was made from, which takes away
 # what scatters; beyond the second with what is expected alone.
 TRUSTED = (0.3, 0.6)
 # Sorted pixels that are compared.
@@ -87,8 +87,9 @@ class AdversarialTask(lightning.LightningModule):
         critic_optimizer, optimizer = self.optimizers()
         field = self.network.gaussian(noise[:, 0], conditions)
         true = self.network.gaussianised(maps, conditions)
+        web = self.network.web(field, conditions)
         with torch.autocast("cpu", torch.bfloat16):
-            made = self.network.shaped(field, noise[:, 1:], conditions)
+            made = self.network.refined(web, field, noise[:, 1:], conditions)
         made = made.float()
 
         pieces = [self._pieces(field, conditions, generator) for field in (true, made)]
@@ -103,8 +104,8 @@ class AdversarialTask(lightning.LightningModule):
         scores = self._scores(pieces[1], conditions) - self._scores(pieces[0], conditions)
         losses = {
             "adversarial": softplus(-scores).mean(),
-            "spectrum": self._spectrum_loss(made, field, conditions),
-            "values": self._values_loss(made, field),
+            "spectrum": self._spectrum_loss(made, web, conditions),
+            "values": self._values_loss(made, web),
         }
         optimizer.zero_grad()
         self.manual_backward(sum(self.weights.get(n, 1.0) * part for n, part in losses.items()))
@@ -139,14 +140,14 @@ class AdversarialTask(lightning.LightningModule):
             loss = loss + self.gamma / 2 * self.penalty_every * square
         return loss
 
-    def _spectrum_loss(self, made: Tensor, field: Tensor, conditions: Tensor) -> Tensor:
+    def _spectrum_loss(self, made: Tensor, web: Tensor, conditions: Tensor) -> Tensor:
         """Square of what the batch's mean power is off, a mean over bins."""
         expected = self._binned(
             self.network.at_wave_numbers(self.power, conditions, made.shape[-2:]).exp()
         )
         found, start = (
             self._binned(self._power(self.network.density(x, conditions))) / expected
-            for x in (made, field)
+            for x in (made, web)
         )
         middle = (EDGES[1:] + EDGES[:-1]) / 2
         trust = ((TRUSTED[1] - middle) / (TRUSTED[1] - TRUSTED[0])).clamp(0, 1)
@@ -165,9 +166,9 @@ class AdversarialTask(lightning.LightningModule):
         total = torch.zeros(len(power), len(EDGES)).index_add(1, place, power.flatten(1))
         return (total / torch.bincount(place, minlength=len(EDGES)))[:, 1:]
 
-    def _values_loss(self, made: Tensor, field: Tensor) -> Tensor:
-        """Square of what sorted pixels are off, the batch's mean less that of the fields."""
-        found, start = (x.flatten(1).sort(1).values for x in (made, field))
+    def _values_loss(self, made: Tensor, web: Tensor) -> Tensor:
+        """Square of what sorted pixels are off, the batch's mean less that of the webs."""
+        found, start = (x.flatten(1).sort(1).values for x in (made, web))
         at = torch.linspace(0, found.shape[1] - 1, N_QUANTILES).long()
         ends = torch.tensor([-30, -10, -3, 2, 9, 29]) % found.shape[1]
         at = torch.cat([at, ends])

@@ -1,4 +1,4 @@
-"""Take out what a trained network leaves wrong of spectrum and distribution."""
+"""Take out what a web or a trained network has wrong of spectrum and distribution."""
 
 import numpy as np
 import torch
@@ -9,63 +9,72 @@ from scipy.special import ndtri
 from astrodlkit.networks import DensityMapNetwork
 
 # Maps for each snapshot, and rounds: what is corrected of the one changes the other.
-N_MAPS, ROUNDS = 32, 6
-# Of the polynomials' terms: those of the second degree and below.
-N_TERMS = 10
+N_MAPS, ROUNDS = 32, 8
 # Part of what the spectrum is off that is corrected in a round.
-STEP = 0.6
+STEP = 1.2
 # A quantile is taken where so many pixels lie beyond it.
 BEYOND = 30
 
 
 @torch.inference_mode()
-def correct(network: DensityMapNetwork, power: torch.Tensor, boxes: list[Box], seed: int) -> None:
+def correct(
+    network: DensityMapNetwork, power: torch.Tensor, boxes: list[Box], seed: int, *, web: bool
+) -> None:
     """
-    Fit ``filter`` and ``shift`` of the network.
+    Fit ``web_correction`` or ``last_correction`` of the network.
 
     Parameters
     ----------
     network : DensityMapNetwork
-        Trained; changed in place.
+        Changed in place.
     power : `~torch.Tensor`
         Of the densities, from ``prior.make_network``.
     boxes : list of Box
         Whose cosmologies and redshifts are taken, and whose size.
     seed : int
         Of the noise.
+    web : bool
+        Whether it is the web's, before there is a network, or the last.
     """
+    correction = network.web_correction if web else network.last_correction
+    correction.filter.zero_()
+    correction.shift.zero_()
     side = boxes[0].settings["side"]
     known = torch.from_numpy(np.concatenate([conditions(box) for box in boxes])).float()
     rows = [row.expand(N_MAPS, 3) for row in known]
-    network.filter.zero_()
-    network.shift.zero_()
     generator = torch.Generator().manual_seed(seed)
     fields = []
     for row in rows:
         noise = torch.randn(N_MAPS, network.n_channels, side, side, generator=generator)
-        fields.append(network.shaped(network.gaussian(noise[:, 0], row), noise[:, 1:], row))
+        field = network.gaussian(noise[:, 0], row)
+        fields.append(network.web(field, row) if web else network.shaped(field, noise[:, 1:], row))
 
     terms = network.terms(known).double().numpy()
+    # Of variance 1, so that what is added to values is known far into the tails.
+    scale = -np.log([float(field.std()) for field in fields])
+    _fit(correction.filter, terms, np.repeat(scale[:, None], correction.filter.shape[1], 1))
     values, log_k = (np.linspace(*knots) for knots in (network.values, network.log_k))
     log_shells = np.log(wave_numbers(side, network.pixel))
+    seen = (log_k > log_shells[0]) & (log_k < np.log(np.pi / network.pixel))
     wanted = terms @ power.double().numpy()
     for i in range(ROUNDS):
-        network.shift.zero_()
+        correction.shift.zero_()
         shifts = [
-            _shift(network.corrected(field, row).numpy(), values)
+            _shift(network.corrected(field, row, correction).numpy(), values)
             for field, row in zip(fields, rows, strict=True)
         ]
-        _fit(network.shift, terms, np.array(shifts))
+        _fit(correction.shift, terms, np.array(shifts))
         off = []
         for field, row, target in zip(fields, rows, wanted, strict=True):
-            maps = network.density(network.corrected(field, row), row)
+            maps = network.density(network.corrected(field, row, correction), row)
             found = np.log(spectrum(maps.numpy(), network.pixel))
-            off.append(target - np.interp(log_k, log_shells, found))
-        seen = (log_k > log_shells[0]) & (log_k < np.log(np.pi / network.pixel))
+            part = target - np.interp(log_k, log_shells, found)
+            # The distribution fixes the variance: a filter can but move power.
+            off.append(part - part[seen].mean())
         print(f"round {i}: log P(k) off by {np.mean(off, 0)[seen].round(3).tolist()}")
         if i < ROUNDS - 1:
             # Half: a filter of fields acts twice on powers.
-            _fit(network.filter, terms, STEP / 2 * np.array(off))
+            _fit(correction.filter, terms, STEP / 2 * np.array(off))
 
 
 def _shift(field: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -81,5 +90,4 @@ def _shift(field: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _fit(coefficients: torch.Tensor, terms: np.ndarray, rows: np.ndarray) -> None:
     """Add a polynomial's coefficients."""
-    found, _ = fit_terms(terms[:, :N_TERMS], rows)
-    coefficients[:N_TERMS] += torch.from_numpy(found).float()
+    coefficients += torch.from_numpy(fit_terms(terms, rows)[0]).float()

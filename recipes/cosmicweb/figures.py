@@ -20,6 +20,7 @@ STYLES = (
     {"color": "black"},
     {"color": "tab:blue"},
     {"color": "tab:orange", "ls": "--"},
+    {"color": "tab:red", "ls": ":"},
     {"color": "tab:green"},
 )
 # Ratios are drawn this far from 1.

@@ -43,7 +43,13 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     boxes, whole = training_boxes(args.truth / args.scale)
     network, power = make_network(boxes, whole)
-    torch.save(network.state_dict(), args.folder / "prior.pt")
+    some = boxes[:: len(boxes) // N_BOXES or 1]
+    prior = args.folder / "prior.pt"
+    if prior.exists():
+        network.load_state_dict(torch.load(prior, weights_only=True))
+    else:
+        correct(network, power, some, args.seed, web=True)
+        torch.save(network.state_dict(), prior)
     last = args.folder / "last.ckpt"
     done = torch.load(last, weights_only=True)["global_step"] // 2 if last.exists() else 0
     task = AdversarialTask(network, power, max_steps=args.steps, seed=args.seed)
@@ -60,7 +66,7 @@ def main() -> None:
         checkpoint_every=500,
     )
     torch.save(network.state_dict(), args.folder / "uncorrected.pt")
-    correct(network, power, boxes[:: len(boxes) // N_BOXES or 1], args.seed)
+    correct(network, power, some, args.seed, web=False)
     torch.save(network.state_dict(), args.folder / "network.pt")
 
 

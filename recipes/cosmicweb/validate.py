@@ -1,5 +1,5 @@
 """
-How good is an emulator? Its maps against simulated ones, beside its input field and the yardstick.
+How good is an emulator? Its maps against simulated ones, beside those of yardsticks.
 
 .. code-block:: console
 
@@ -10,7 +10,8 @@ is measured; errors are the scatter of 300 bootstraps over cosmologies. In the c
 two halves of the simulated maps stand against each other: where there are boxes of several seeds
 for a cosmology every other seed, else the slabs in the first and in the second half of the box,
 which have the box's longest waves in common. Half the maps scatter more than all of them, and so
-does their ratio. "Input field" is the emulator without its U-Net.
+does their ratio. "Web" is the emulator without its U-Net, and "Gaussian field" the field that moves
+the web's matter, mapped to densities itself: much like a lognormal field.
 
 The test has whole boxes; ``matched`` are boxes of half the side at the same cosmologies, where
 the yardstick can be compared. With ``--wgan`` all maps of half boxes are smoothed as those it
@@ -39,7 +40,7 @@ from astrodlkit import load_model
 from astrodlkit.networks import DensityMapNetwork
 
 SEED = 60
-REAL, EMULATOR, FIELD, WGAN = "real/real", "emulator", "input field", "WGAN"
+REAL, EMULATOR, WEB, FIELD, WGAN = "real/real", "emulator", "web", "Gaussian field", "WGAN"
 # Of each snapshot, for pairs of maps and for pictures.
 SAMPLES = 4
 # Maps whose nearest one is looked for.
@@ -73,8 +74,8 @@ def read_network(model: str, pixel: float) -> DensityMapNetwork:
     widths = [
         len(w) for name, w in state.items() if re.fullmatch(r".*\.down\.\d\.first\.bias", name)
     ]
-    # Four pixels of the field, two components of the shear and the noise.
-    n_noise = state["network.enter.weight"].shape[1] // 4 - 3
+    # Four pixels of the web, the field, two components of the shear and the noise.
+    n_noise = state["network.enter.weight"].shape[1] // 4 - 4
     network = DensityMapNetwork(pixel, widths=widths, n_noise=n_noise)
     network.load_state_dict(state)
     return network.eval()
@@ -110,17 +111,18 @@ def simulated(
 def emulated(
     network: DensityMapNetwork, n: int, known: torch.Tensor, side: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Maps of the emulator and of its input field, from the same noise."""
+    """Maps of the emulator, and of the web and the field they come from, of the same noise."""
     random = torch.Generator().manual_seed(seed)
-    made = {EMULATOR: [], FIELD: []}
+    made = {EMULATOR: [], WEB: [], FIELD: []}
     for first in range(0, n, 8):
         size = min(8, n - first)
         noise = torch.randn(size, network.n_channels, side, side, generator=random)
         alike = known.expand(size, 3)
         with torch.inference_mode():
             start = network.gaussian(noise[:, 0], alike)
-            shaped = network.shaped(start, noise[:, 1:], alike)
-            for name, values in ((EMULATOR, shaped), (FIELD, start)):
+            web = network.web(start, alike)
+            shaped = network.refined(web, start, noise[:, 1:], alike)
+            for name, values in ((EMULATOR, shaped), (WEB, web), (FIELD, start)):
                 made[name].append(network.density(values, alike).numpy())
     return {name: np.concatenate(maps) for name, maps in made.items()}
 

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from astrodlkit.metrics import power_spectrum
 from astrodlkit.networks import DensityMapNetwork
 from astrodlkit.networks._periodic_unet import PeriodicUNet
+from astrodlkit.networks._zeldovich import displaced
 
 PIXEL = 2.0
 SIGMA = 0.8
@@ -65,10 +66,37 @@ def test_field_has_the_spectrum(generator):
 
 def test_density_is_lognormal_with_mean_one(generator):
     network = lognormal()
-    density = network(torch.randn(8, 2, 128, 128, generator=generator), rows(8))
+    field = network.gaussian(torch.randn(8, 128, 128, generator=generator), rows(8))
+    density = network.density(field, rows(8))
     assert_allclose(density.mean().item(), 1, rtol=0.01)
     assert_allclose(density.log().std().item(), SIGMA, rtol=0.01)
     assert_allclose(density.log().mean().item(), -(SIGMA**2) / 2, rtol=0.01)
+
+
+def test_matter_is_moved_to_where_the_field_is_high():
+    # One wave along x: before sheets cross, Zel'dovich (1970) has the exact answer.
+    n, amplitude = 64, 0.5
+    q = (torch.arange(40_000) + 0.5) / 40_000 * n
+    k = 2 * math.pi / n
+    field = amplitude * torch.cos(k * torch.arange(n))
+    density = displaced(field.expand(1, 16, n))
+    assert_allclose(density[0], density[0, :1].expand(16, n), rtol=1e-4)
+    # Of pixels: the moved mass is shared linearly between the two pixels about it.
+    at = (q - amplitude / k * torch.sin(k * q)) % n
+    share = (1 - ((at[:, None] - torch.arange(n) + n / 2) % n - n / 2).abs()).clamp_min(0)
+    assert_allclose(density[0, 0], share.sum(0) * n / len(q), atol=0.03)
+    assert density[0, 0].argmax() == 0
+    assert density[0, 0].max() > 1.6
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 8), (16, 7)])
+def test_matter_is_neither_lost_nor_made(generator, shape):
+    field = 30 * torch.randn(3, *shape, generator=generator)
+    density = displaced(field)
+    assert_allclose(density.mean((1, 2)), torch.ones(3), rtol=1e-5)
+    assert (density >= 0).all()
+    # Pixels are alike: no place is the lattice's first.
+    assert_allclose(displaced(field.roll(1, 2)), density.roll(1, 2), atol=2e-3 * density.max())
 
 
 def test_gaussianised_is_the_inverse_of_density(generator):
@@ -83,8 +111,8 @@ def test_gaussianised_is_the_inverse_of_density(generator):
 def test_new_network_adds_nothing(generator):
     network = lognormal()
     noise = torch.randn(2, 2, 32, 32, generator=generator)
-    field = network.gaussian(noise[:, 0], rows(2))
-    assert_allclose(network(noise, rows(2)), network.density(field, rows(2)), rtol=1e-5)
+    web = network.web(network.gaussian(noise[:, 0], rows(2)), rows(2))
+    assert_allclose(network(noise, rows(2)), network.density(web, rows(2)), rtol=1e-5)
 
 
 def test_edges_meet(stirred, generator):
@@ -135,8 +163,8 @@ def test_corrections(generator):
     network = lognormal()
     noise = torch.randn(4, 2, 64, 64, generator=generator)
     before = network.shaped(network.gaussian(noise[:, 0], rows(4)), noise[:, 1:], rows(4))
-    network.filter[0] = math.log(0.5)
-    network.shift[0] = 0.25
+    network.last_correction.filter[0] = math.log(0.5)
+    network.last_correction.shift[0] = 0.25
     after = network.shaped(network.gaussian(noise[:, 0], rows(4)), noise[:, 1:], rows(4))
     assert_allclose(after, before / 2 + 0.25, atol=1e-5)
 
