@@ -144,7 +144,9 @@ class DensityMapNetwork(nn.Module):
         field : `~torch.Tensor`, shape (n, ny, nx)
             Gradients do not pass.
         """
-        return self.corrected((displaced(field) + _FLOOR).log(), conditions, self.web_correction)
+        # Nothing moves in or out: the mean stays in the field as an infinitely long wave.
+        moved = (displaced(field) + _FLOOR).log() + field.detach().mean((1, 2), keepdim=True)
+        return self.corrected(moved, conditions, self.web_correction)
 
     def shaped(self, field: Tensor, noise: Tensor, conditions: Tensor) -> Tensor:
         """

@@ -9,7 +9,9 @@ from scipy.special import ndtri
 from astrodlkit.networks import DensityMapNetwork
 
 # Maps for each snapshot, and rounds: what is corrected of the one changes the other.
-N_MAPS, ROUNDS = 32, 8
+N_MAPS, ROUNDS = 10, 8
+# Of the polynomials' terms: those of the second degree and below.
+N_TERMS = 10
 # Part of what the spectrum is off that is corrected in a round.
 STEP = 1.2
 # A quantile is taken where so many pixels lie beyond it.
@@ -68,7 +70,9 @@ def correct(
         for field, row, target in zip(fields, rows, wanted, strict=True):
             maps = network.density(network.corrected(field, row, correction), row)
             found = np.log(spectrum(maps.numpy(), network.pixel))
-            part = target - np.interp(log_k, log_shells, found)
+            part = np.interp(log_shells, log_k, target) - found
+            # Waves longer than the box go with its longest.
+            part = np.interp(log_k, log_shells, part)
             # The distribution fixes the variance: a filter can but move power.
             off.append(part - part[seen].mean())
         print(f"round {i}: log P(k) off by {np.mean(off, 0)[seen].round(3).tolist()}")
@@ -90,4 +94,5 @@ def _shift(field: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _fit(coefficients: torch.Tensor, terms: np.ndarray, rows: np.ndarray) -> None:
     """Add a polynomial's coefficients."""
-    coefficients += torch.from_numpy(fit_terms(terms, rows)[0]).float()
+    found, _ = fit_terms(terms[:, :N_TERMS], rows)
+    coefficients[:N_TERMS] += torch.from_numpy(found).float()

@@ -16,8 +16,6 @@ from astrodlkit.training import fit
 SEED = 50
 # Every tenth box is kept apart: the weights are chosen by them.
 KEPT_APART = 10
-# Boxes whose conditions the corrections are fitted to.
-N_BOXES = 40
 
 
 def training_boxes(folder: Path) -> tuple[list[Box], list[Box]]:
@@ -43,12 +41,11 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     boxes, whole = training_boxes(args.truth / args.scale)
     network, power = make_network(boxes, whole)
-    some = boxes[:: len(boxes) // N_BOXES or 1]
     prior = args.folder / "prior.pt"
     if prior.exists():
         network.load_state_dict(torch.load(prior, weights_only=True))
     else:
-        correct(network, power, some, args.seed, web=True)
+        correct(network, power, boxes, args.seed, web=True)
         torch.save(network.state_dict(), prior)
     last = args.folder / "last.ckpt"
     done = torch.load(last, weights_only=True)["global_step"] // 2 if last.exists() else 0
@@ -66,7 +63,7 @@ def main() -> None:
         checkpoint_every=500,
     )
     torch.save(network.state_dict(), args.folder / "uncorrected.pt")
-    correct(network, power, some, args.seed, web=False)
+    correct(network, power, boxes, args.seed, web=False)
     torch.save(network.state_dict(), args.folder / "network.pt")
 
 

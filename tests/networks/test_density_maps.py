@@ -115,6 +115,13 @@ def test_new_network_adds_nothing(generator):
     assert_allclose(network(noise, rows(2)), network.density(web, rows(2)), rtol=1e-5)
 
 
+def test_mean_of_the_field_stays(generator):
+    network = lognormal()
+    field = torch.randn(2, 32, 32, generator=generator)
+    more = network.web(field + 0.3, rows(2)) - network.web(field, rows(2))
+    assert_allclose(more, torch.full_like(more, 0.3), atol=1e-3)
+
+
 def test_edges_meet(stirred, generator):
     noise = torch.randn(1, 2, 48, 64, generator=generator)
     step = stirred.network.step
