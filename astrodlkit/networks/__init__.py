@@ -2,6 +2,7 @@
 
 from ._build import build
 from ._density_maps import DensityMapNetwork
+from ._galaxy_templates import GalaxyTemplateNetwork
 from ._galaxy_zoo import GalaxyZooNetwork
 from ._heads import HeadsNetwork
 from ._novelty import Novelty
@@ -11,6 +12,7 @@ from ._vote_tree import GALAXY_ZOO_2, Question, VoteTree
 __all__ = [
     "GALAXY_ZOO_2",
     "DensityMapNetwork",
+    "GalaxyTemplateNetwork",
     "GalaxyZooNetwork",
     "HeadsNetwork",
     "Novelty",

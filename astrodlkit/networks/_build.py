@@ -10,6 +10,7 @@ __all__ = ["ARCHITECTURES", "build"]
 ARCHITECTURES = {
     "density-maps": "astrodlkit.networks._density_maps:DensityMapNetwork",
     "galaxy-zoo": "astrodlkit.networks._galaxy_zoo:GalaxyZooNetwork",
+    "galaxy-templates": "astrodlkit.networks._galaxy_templates:GalaxyTemplateNetwork",
     "heads": "astrodlkit.networks._heads:HeadsNetwork",
     "timm": "astrodlkit.networks._timm:TimmNetwork",
 }
