@@ -112,8 +112,11 @@ class HotDeck(nn.Module):
             Fraction of the table's rows that are nearer to their neighbours.
         """
         near = [self._near(part, skip=0) for part in rows.split(_ROWS)]
-        distance = torch.cat(near) if near else rows.new_zeros(0)
-        return torch.searchsorted(self.distances, distance) / len(self.distances)
+        distance, steps = torch.cat([rows.new_zeros(0), *near]), len(self.distances) - 1
+        above = torch.searchsorted(self.distances, distance).clamp(1, steps)
+        low, high = self.distances[above - 1], self.distances[above]
+        part = (distance - low) / (high - low).clamp_min(1e-12)
+        return ((above - 1 + part) / steps).clamp(0, 1)
 
     def _filled(self, rows: Tensor, uniform: Tensor) -> Tensor:
         known = rows.isfinite()

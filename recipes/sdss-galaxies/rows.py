@@ -1,0 +1,152 @@
+"""Templates of real galaxies with their conditions, as networks are taught and judged by them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import count
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from measure import HALF_LIGHT
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+# Where a template begins to fade, in Petrosian radii, and how much further it ends (measure.py).
+END, FADE = 1.3, 0.6
+
+
+@dataclass(frozen=True)
+class Rows:
+    """
+    Galaxies, one row each.
+
+    Attributes
+    ----------
+    templates : `~numpy.ndarray` of float16, (n, 3, side, side)
+        In g, r and i.
+    conditions : `~numpy.ndarray` of float32, (n, n_conditions)
+        In the order of ``astrodlkit.networks.GalaxyTemplateNetwork``.
+    noise : `~numpy.ndarray` of float32, (n, 3)
+        Standard deviation of the noise in g, r and i, in the template's unit.
+    grain : `~numpy.ndarray` of float32, (n,)
+        Full width at half maximum of the PSF in pixels, to which the noise's is proportional.
+    reach : `~numpy.ndarray` of float32, (n,)
+        Petrosian radius in pixels.
+    split, class5 : `~numpy.ndarray` of int, (n,)
+        0 training, 1 validation; what volunteers said, or -1.
+    brightness : `~numpy.ndarray` of float32, (n,)
+        Nanomaggies per square arcsecond of a picture in the template's unit.
+    width : `~numpy.ndarray` of float32, (n,)
+        Of a picture as Galaxy Zoo 2's, in pixels of the template.
+    """
+
+    templates: np.ndarray
+    conditions: np.ndarray
+    noise: np.ndarray
+    grain: np.ndarray
+    reach: np.ndarray
+    split: np.ndarray
+    class5: np.ndarray
+    brightness: np.ndarray
+    width: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.templates)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> "Rows":
+        return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    @classmethod
+    def read(cls, work: Path) -> "Rows":
+        """From the folder that templates.py and conditions.py worked in."""
+        with h5py.File(work / "templates.h5") as file, h5py.File(work / "conditions.h5") as more:
+            if not np.array_equal(file["row"], more["row"]):
+                raise SystemExit(f"{work}/conditions.h5 is of other templates: run conditions.py")
+            zoom = file["zoom"][()]
+            return cls(
+                templates=file["templates"][()],
+                conditions=more["conditions"][()],
+                noise=more["noise"][()],
+                grain=file["psf_fwhm"][()] * np.float32(HALF_LIGHT),
+                reach=file["petrosian_radius"][()] / zoom,
+                split=file["split"][()],
+                class5=file["class5"][()],
+                brightness=more["brightness"][()],
+                width=4.24 * file["petro_r90"][()] / zoom,
+            )
+
+    def tensors(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """What a training step needs of some rows."""
+        names = ("templates", "conditions", "noise", "grain", "reach")
+        return {name: torch.from_numpy(getattr(self, name)[rows]).float() for name in names}
+
+
+def add_noise(
+    light: Tensor, rows: dict[str, Tensor], axis_ratio: Tensor, generator: torch.Generator
+) -> Tensor:
+    """
+    Templates with noise as real ones have it.
+
+    Gaussian, as coarse as the pixels of the sky camera, of which the PSF tells the size; it fades
+    where the template does, on the ellipse.
+
+    Parameters
+    ----------
+    light : Tensor, (n, 3, side, side)
+        Without noise.
+    rows : dict of Tensor
+        ``noise``, ``grain`` and ``reach`` of `Rows`.
+    axis_ratio : Tensor, (n,)
+        Of the galaxies.
+    generator : `torch.Generator`
+        Where the noise comes from.
+    """
+    side = light.shape[-1]
+    white = torch.randn(light.shape, generator=generator)
+    # SDSS's pixels are 0.3 of the PSF's width; linear interpolation between them is as smooth as
+    # a Gaussian of half a pixel.
+    sigma = (0.15 * rows["grain"]).clamp_min(0.3)[:, None, None]
+    k2 = torch.fft.fftfreq(side)[:, None] ** 2 + torch.fft.rfftfreq(side) ** 2
+    window = (-2 * torch.pi**2 * sigma**2 * k2).exp()
+    twice = torch.full_like(window[:1, :1], 2.0)
+    twice[..., 0] = twice[..., -1] = 1
+    scatter = ((window**2 * twice).sum((1, 2)) / side**2).sqrt()
+    waves = torch.fft.rfft2(white) * (window / scatter[:, None, None])[:, None]
+    noise = torch.fft.irfft2(waves, s=light.shape[-2:]) * rows["noise"][:, :, None, None]
+    centres = torch.arange(side) - (side - 1) / 2
+    radius = torch.hypot(centres, centres[:, None] / axis_ratio.clamp_min(0.05)[:, None, None])
+    end = (radius / (END * rows["reach"][:, None, None])).clamp(1, 1 + FADE)
+    fade = 0.5 + 0.5 * (torch.pi * (end - 1) / FADE).cos()
+    return light + noise * fade[:, None]
+
+
+class Batches(IterableDataset):
+    """
+    Batches of rows, without end; each is mirrored along x, along y, along both or not.
+
+    Parameters
+    ----------
+    rows : Rows
+        Held in memory.
+    batch_size : int
+        Rows in a batch.
+    seed : int
+        Batch i depends on the seed and i.
+    first : int
+        The batch to begin with.
+    """
+
+    def __init__(self, rows: Rows, batch_size: int, seed: int, first: int = 0) -> None:
+        self.rows, self.batch_size, self.seed, self.first = rows, batch_size, seed, first
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        for i in count(self.first):
+            rng = np.random.default_rng([self.seed, i])
+            chosen = rng.choice(len(self.rows), self.batch_size, replace=False)
+            batch = self.rows.tensors(np.sort(chosen))
+            for axis in (2, 3):
+                turned = torch.from_numpy(rng.integers(2, size=self.batch_size).astype(bool))
+                light = batch["templates"]
+                light[turned] = light[turned].flip(axis)
+            yield batch
