@@ -47,6 +47,7 @@ def main() -> None:
         run("train.py", data, work, *small, "--stop-at", stop)
     run("export.py", data, work / "network.pt", model, "--side", 64)
     run("validate.py", data, "--model", model)
+    run("calibrate.py", data, "--model", model, "--repeats", 2)
     card = describe_model(model)
     if not {"class", "class_probability", "class_probability_error"} <= set(card.output.columns):
         raise SystemExit(f"columns are missing: {card.output.columns}")
