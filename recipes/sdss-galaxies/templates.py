@@ -187,6 +187,7 @@ def gather(work: Path, chunks: list[Path]) -> Counter[str]:
         file.create_dataset("templates", data=np.concatenate(stamps), chunks=(1, 3, SIDE, SIDE))
         for name in ("set", "id", "dr7objid", *KNOWN):
             file[name] = known[name][()][place]
+        file["row"] = rows
         for name, column in columns.items():
             file[name] = np.concatenate(column)
         file.attrs["bands"] = ["g", "r", "i"]

@@ -1,0 +1,90 @@
+"""
+Train a generator of templates; resumes where it was interrupted.
+
+.. code-block:: console
+
+    $ python recipes/sdss-galaxies/train.py WORK VAE --candidate vae
+    $ python recipes/sdss-galaxies/train.py WORK GAN --candidate gan
+    $ python recipes/sdss-galaxies/train.py WORK BOTH --candidate vae-gan --start VAE/network.pt
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from candidates import CANDIDATES, TemplateTask
+from rows import Batches, Rows
+from torch.utils.data import DataLoader
+
+from astrodlkit.networks import GalaxyTemplateNetwork
+from astrodlkit.training import fit
+
+SEED = 70
+STEPS = {"vae": 20_000, "gan": 20_000, "vae-gan": 8_000}
+
+
+def make_network(training: Rows, seed: int) -> GalaxyTemplateNetwork:
+    """A new network that knows the conditions of the training rows."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = GalaxyTemplateNetwork(n_table=min(4096, len(training)))
+        mixed = torch.randperm(len(training))
+    network.deck.fit(torch.from_numpy(training.conditions)[mixed])
+    return network
+
+
+def read_network(path: Path) -> GalaxyTemplateNetwork:
+    """A folder of this script, network.pt or a checkpoint."""
+    path = path / "network.pt" if path.is_dir() else path
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    if path.suffix == ".ckpt":
+        own = [name for name in state["state_dict"] if name.startswith("network.")]
+        state = {name.removeprefix("network."): state["state_dict"][name] for name in own}
+    network = GalaxyTemplateNetwork(n_table=len(state["deck.table"]))
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("work", type=Path, help="folder of templates.py and conditions.py")
+    parser.add_argument("folder", type=Path, help="folder for checkpoints, outside the repository")
+    parser.add_argument("--candidate", choices=CANDIDATES, default="vae")
+    parser.add_argument("--start", type=Path, help="network to start from; its folder or file")
+    parser.add_argument("--steps", type=int, help="by default those of the candidate")
+    parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=SEED)
+    args = parser.parse_args()
+
+    rows = Rows.read(args.work)
+    training = rows[rows.split == 0]
+    network = read_network(args.start) if args.start else make_network(training, args.seed)
+    steps = args.steps or STEPS[args.candidate]
+    # Lightning counts those of the critic too.
+    each = 1 if args.candidate == "vae" else 2
+    last = args.folder / "last.ckpt"
+    done = torch.load(last, weights_only=True)["global_step"] // each if last.exists() else 0
+    with torch.random.fork_rng():
+        torch.manual_seed(args.seed)
+        task = TemplateTask(network.train(), args.candidate, max_steps=steps, seed=args.seed)
+    batches = Batches(training, args.batch_size, args.seed, done)
+    fit(
+        task,
+        DataLoader(batches, batch_size=None),
+        folder=args.folder,
+        max_steps=each * steps,
+        stop_at=args.stop_at and each * args.stop_at,
+        seed=args.seed,
+        precision="32-true",
+        decay=0.999 if steps > 3000 else None,
+        checkpoint_every=250 * each,
+    )
+    torch.save(network.state_dict(), args.folder / "network.pt")
+
+
+if __name__ == "__main__":
+    main()
