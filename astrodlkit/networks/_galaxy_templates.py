@@ -268,7 +268,7 @@ class GalaxyTemplateNetwork(nn.Module):
             Of unit flux.
         """
         logarithm = self._brightness(conditions, self.centres[:, None], self.centres[None])
-        return logarithm.flatten(1).softmax(1).view(-1, 1, self.side, self.side)
+        return logarithm.flatten(1).softmax(1).unflatten(1, (1, self.side, self.side))
 
     def _brightness(self, conditions: Tensor, y: Tensor, x: Tensor) -> Tensor:
         """Logarithm of a Sersic profile's brightness, in units of that at its radius."""
@@ -277,12 +277,11 @@ class GalaxyTemplateNetwork(nn.Module):
         # Half the light is within half_light pixels, to 3 per cent.
         flat = 1 - q
         axis = self.half_light * (1 + flat * (0.49 + flat * (0.27 + flat * 0.2)))
-        blur = 0.4 * self.half_light
+        psf = torch.full_like(q, 0.4)
         if "psf_fwhm" in self.condition_names:
-            blur = self.column(conditions, "psf_fwhm").clamp(0.1, 1)[:, None, None]
-            blur = blur * self.half_light
+            psf = self.column(conditions, "psf_fwhm").clamp(0.1, 1)[:, None, None]
         # No cusp is sharper than the PSF.
-        m = (x**2 + (y / q) ** 2 + (0.3 * blur) ** 2).sqrt() / axis
+        m = (x**2 + (y / q) ** 2 + (0.3 * psf * self.half_light) ** 2).sqrt() / axis
         b = 2 * n - 1 / 3 + 0.01 / n
         return -b * ((m.log() / n).exp() - 1)
 
@@ -310,7 +309,7 @@ class GalaxyTemplateNetwork(nn.Module):
         r = r + self._widening(r.softmax(1))[:, None] * self.outward
         g, i = (r + 3 * (fields[:, k].flatten(1) / 3).tanh() for k in (0, 2))
         light = torch.stack([g, r, i], 1).softmax(2) * self.totals(conditions)[:, :, None]
-        return light.view(-1, 3, self.side, self.side)
+        return light.unflatten(2, (self.side, self.side))
 
     def _widening(self, light: Tensor) -> Tensor:
         """
@@ -357,7 +356,7 @@ class _Decoder(nn.Module):
     def forward(self, own: Tensor, places: Tensor, numbers: Tensor, maps: list[Tensor]) -> Tensor:
         known = torch.cat([own, numbers], 1)
         read = self.reader(known)
-        x = self.start(known).view(len(own), -1, _SIDES[0], _SIDES[0])
+        x = self.start(known).unflatten(1, (-1, _SIDES[0], _SIDES[0]))
         for k, block in enumerate(self.blocks):
             if k:
                 x = pixel_shuffle(self.widen[k - 1](x), 2)

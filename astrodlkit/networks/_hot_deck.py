@@ -123,9 +123,9 @@ class HotDeck(nn.Module):
         square = self._squares(rows, known)
         # Where few rows are alike, the nearest ones are taken.
         few = min(_DONORS, square.shape[1])
-        reach = square.topk(few, largest=False).values[:, -1:].clamp_min(_WIDTH**2)
-        nearest = square.min(1, keepdim=True).values
-        sums = (-(square - nearest) / (2 * reach)).exp().cumsum(1)
+        near = square.topk(few, largest=False).values
+        reach = (near[:, -1:] - near[:, :1]).clamp_min(_WIDTH**2)
+        sums = (-(square - near[:, :1]) / (2 * reach)).exp().cumsum(1)
         donor = torch.searchsorted(sums, uniform.to(sums) * sums[:, -1:])
         given = self.table[donor[:, 0].clamp_max(len(self.table) - 1)]
         if self.classes:
