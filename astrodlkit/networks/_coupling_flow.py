@@ -46,8 +46,9 @@ class CouplingFlow(nn.Module):
             for _ in range(n_layers)
         )  # fmt: skip
         for layer in self.layers:
-            nn.init.zeros_(layer[-1].weight)
-            nn.init.zeros_(layer[-1].bias)
+            *_, weight, bias = layer.parameters()
+            nn.init.zeros_(weight)
+            nn.init.zeros_(bias)
 
     def forward(self, numbers: Tensor, conditions: Tensor) -> Tensor:
         """

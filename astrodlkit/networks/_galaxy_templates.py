@@ -54,7 +54,8 @@ class GalaxyTemplateNetwork(nn.Module):
     n_global : int
         Latent numbers of a galaxy, even.
     n_local : int
-        Latent numbers of each of 20 by 20 places.
+        Latent numbers of each of 20 by 20 places: fine structure, which the encoder leaves open,
+        as what it found there could not be told from what belongs together.
     n_table : int
         Rows of the training set that missing conditions are drawn from.
 
@@ -83,7 +84,7 @@ class GalaxyTemplateNetwork(nn.Module):
         condition_names: Sequence[str] = CONDITIONS,
         *,
         widths: Sequence[int] = (192, 96, 48, 24),
-        n_global: int = 64,
+        n_global: int = 96,
         n_local: int = 2,
         n_table: int = 4096,
     ) -> None:
@@ -98,7 +99,7 @@ class GalaxyTemplateNetwork(nn.Module):
         self.deck = HotDeck(self.condition_names, n_table)
         self.flow = CouplingFlow(n_global, n)
         self.decoder = _Decoder(n, widths, n_global, n_local)
-        self.encoder = _Encoder(n, widths, n_global, n_local)
+        self.encoder = _Encoder(n, widths, n_global)
         self._measure()
 
     def _measure(self) -> None:
@@ -147,7 +148,7 @@ class GalaxyTemplateNetwork(nn.Module):
         Parameters
         ----------
         code : `~torch.Tensor`, shape (n, n_latent)
-            As from `posterior`.
+            The first ``n_global`` numbers as from `posterior`; the others Gaussian.
         conditions : `~torch.Tensor`, shape (n, n_conditions)
             As for `forward`.
 
@@ -178,8 +179,8 @@ class GalaxyTemplateNetwork(nn.Module):
 
         Returns
         -------
-        mean, log_variance : `~torch.Tensor` of float32, shape (n, n_latent)
-            Of a Gaussian; before the flow.
+        mean, log_variance : `~torch.Tensor` of float32, shape (n, n_global)
+            Of a Gaussian; what the flow makes from latent numbers.
         """
         conditions = conditions.float()
         start = self.profile(conditions)
@@ -203,12 +204,11 @@ class GalaxyTemplateNetwork(nn.Module):
         Returns
         -------
         latent : `~torch.Tensor` of float32, shape (n, n_latent)
-            As for `forward`.
+            As for `forward`; 0 for the fine structure of places.
         """
         mean, _ = self.posterior(templates, conditions)
-        numbers = self.deck.standard(conditions.float())
-        own, _ = self.flow.inverse(mean[:, : self.n_global], numbers)
-        return torch.cat([own, mean[:, self.n_global :]], 1)
+        own, _ = self.flow.inverse(mean, self.deck.standard(conditions.float()))
+        return nn.functional.pad(own, (0, self.n_latent - self.n_global))
 
     def complete(self, conditions: Tensor, uniform: Tensor) -> Tensor:
         """
@@ -372,19 +372,15 @@ class _Decoder(nn.Module):
 class _Encoder(nn.Module):
     """Mean and variance of latent numbers, from four fields of 80 by 80 pixels."""
 
-    def __init__(self, n: int, widths: Sequence[int], n_global: int, n_local: int) -> None:
+    def __init__(self, n: int, widths: Sequence[int], n_global: int) -> None:
         super().__init__()
-        self.n_local = n_local
         widths = tuple(reversed(widths))
         self.reader = _reader(n)
         self.enter = nn.Conv2d(16, widths[0], 3, padding=1)
         self.blocks = nn.ModuleList(_Block(width) for width in widths)
         self.narrow = nn.ModuleList(nn.Conv2d(4 * a, b, 1) for a, b in pairwise(widths))
-        self.places = nn.Conv2d(widths[1], 2 * n_local, 3, padding=1)
         self.leave = nn.Linear(widths[-1] * _SIDES[0] ** 2, 2 * n_global)
-        for layer in (self.places, self.leave):
-            nn.init.zeros_(layer.bias)
-            layer.weight.data *= 0.3
+        self.leave.weight.data *= 0.3
 
     def forward(self, maps: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         read = self.reader(numbers)
@@ -393,12 +389,8 @@ class _Encoder(nn.Module):
             if k:
                 x = self.narrow[k - 1](pixel_unshuffle(x, 2))
             x = block(x, read)
-            if k == 1:
-                places = self.places(silu(x)).float()
-        own = self.leave(silu(x).flatten(1)).float().chunk(2, 1)
-        local = places.flatten(2).chunk(2, 1)
-        mean, variance = (torch.cat([a, b.flatten(1)], 1) for a, b in zip(own, local, strict=True))
-        return mean, variance.clamp(-10, 4)
+        mean, log_variance = self.leave(silu(x).flatten(1)).float().chunk(2, 1)
+        return mean, log_variance.clamp(-10, 4)
 
 
 class _Block(nn.Module):

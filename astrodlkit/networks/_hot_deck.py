@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 __all__ = ["HotDeck"]
 
-# Kernel width in standard deviations of the columns, and how many rows are in reach at least.
-_WIDTH, _DONORS = 0.2, 16
+# The kernel's reach in standard deviations of the columns, and how many rows are in it at least.
+_WIDTH, _DONORS = 0.45, 16
 # Rows that are compared with the table at once.
 _ROWS = 1024
 # The neighbour that distances from the table are measured to.
@@ -125,7 +125,8 @@ class HotDeck(nn.Module):
         few = min(_DONORS, square.shape[1])
         near = square.topk(few, largest=False).values
         reach = (near[:, -1:] - near[:, :1]).clamp_min(_WIDTH**2)
-        sums = (-(square - near[:, :1]) / (2 * reach)).exp().cumsum(1)
+        # Epanechnikov's kernel: nothing beyond its reach, however many rows there are.
+        sums = (1 - (square - near[:, :1]) / reach).clamp_min(0).cumsum(1)
         donor = torch.searchsorted(sums, uniform.to(sums) * sums[:, -1:])
         given = self.table[donor[:, 0].clamp_max(len(self.table) - 1)]
         if self.classes:

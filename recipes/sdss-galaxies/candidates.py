@@ -115,18 +115,16 @@ class TemplateTask(lightning.LightningModule):
         light, conditions = batch["templates"], batch["conditions"]
         with torch.autocast("cpu", torch.bfloat16):
             mean, log_variance = self.network.posterior(light, conditions)
-            noise = torch.randn(mean.shape, generator=generator)
-            code = mean + (log_variance / 2).exp() * noise
-            made = self.network.decode(code, conditions)
-        n = self.network.n_global
+            noise = torch.randn(len(mean), self.network.n_latent, generator=generator)
+            own = mean + (log_variance / 2).exp() * noise[:, : mean.shape[1]]
+            made = self.network.decode(torch.cat([own, noise[:, mean.shape[1] :]], 1), conditions)
         nats = (mean.square() + log_variance.exp() - 1 - log_variance) / 2
-        own = nats[:, :n].mean(0).clamp_min(FREE).sum()
         part = min(1.0, (step + 1) / self.warm_up) if self.warm_up else 1.0
         numbers = self.network.deck.standard(conditions)
-        gaussian, volume = self.network.flow.inverse(code[:, :n].detach(), numbers)
+        gaussian, volume = self.network.flow.inverse(own.detach(), numbers)
         return {
             "picture": self._off(made, batch),
-            "latent": part * (own + nats[:, n:].sum(1).mean()),
+            "latent": part * nats.mean(0).clamp_min(FREE).sum(),
             "flow": (gaussian.square().sum(1) / 2 - volume).mean(),
         }
 

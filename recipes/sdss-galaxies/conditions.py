@@ -15,11 +15,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-from linear import SKY_NOISE
 from measure import HALF_LIGHT
 from pictures import Galaxies
 from rows import END, add_noise
 from scipy.ndimage import gaussian_filter
+from seeing import pixel
 
 from astrodlkit import Cutouts, load_model
 from astrodlkit.classify import CutoutClassifier
@@ -130,7 +130,9 @@ def main() -> None:
             noise_of(file["templates"][s], {k: v[s] for k, v in columns.items()}, s.start)
             for s in (slice(a, a + 500) for a in range(0, len(rows), 500))
         ]
-        brightness = SKY_NOISE / np.maximum(file["noise"][()], 1e-7)
+        # ``flux`` is in square arcseconds of a PSF's size.
+        area = np.array([pixel(float(fwhm)) ** 2 for fwhm in file["fwhm"][()]])
+        brightness = file["flux"][()] / (area * file["zoom"][()] ** 2)
     with h5py.File(args.work / "conditions.part", "w") as file:
         file["row"], file["conditions"], file["brightness"] = rows, conditions, brightness
         file["noise"] = np.concatenate(parts)

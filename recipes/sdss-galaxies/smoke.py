@@ -1,4 +1,9 @@
-"""The recipe on a few galaxies drawn by GalSim: read, undo the stretch, clean, measure, resume."""
+"""
+The recipe on a few galaxies drawn by GalSim, all of it.
+
+Read, undo the stretch, clean, measure, resume; teach the three candidates for two steps, judge,
+draw and export what they make.
+"""
 
 import argparse
 import io
@@ -9,9 +14,12 @@ from pathlib import Path
 import galsim
 import h5py
 import numpy as np
+import torch
 from linear import BANDS, EFIGI_POWER, EFIGI_SCALES, EFIGI_WHITE, SDSS, linear
 from measure import HALF_LIGHT, SIDE
 from PIL import Image
+
+from astrodlkit import load_model
 
 HERE = Path(__file__).parent
 N, PIXEL = 6, 0.35  # galaxies in a set, arcsec
@@ -96,6 +104,26 @@ def run(script: str, *arguments: object) -> str:
     return done.stdout
 
 
+def learn(data: Path, work: Path, folder: Path) -> None:
+    """Conditions, three candidates, one of them interrupted, and what they are judged by."""
+    run("conditions.py", data, work)
+    few = "--batch-size", 2, "--steps", 2
+    run("train.py", work, folder / "vae", "--candidate", "vae", *few, "--stop-at", 1)
+    run("train.py", work, folder / "vae", "--candidate", "vae", *few)
+    run("train.py", work, folder / "gan", "--candidate", "gan", *few)
+    start = "--start", folder / "vae"
+    run("train.py", work, folder / "both", "--candidate", "vae-gan", *few, *start)
+    run("samples.py", work, folder / "gan", folder / "samples.png", "--n", 4)
+    table = run("validate.py", work, folder / "both", "--fits", 2, "--shears", 2)
+    if "nan" in table or "shear slope" not in table:
+        raise SystemExit("the table of figures is not whole")
+    run("export.py", work, folder / "vae", folder / "model", "--candidate", "vae", "--shears", 2)
+    network = load_model(folder / "model/sdss-galaxies.json", device="cpu").module
+    light = network(torch.zeros(1, network.n_latent), network.deck.table[:1])
+    if abs(float(light[0, 1].sum()) - 1) > 1e-4:
+        raise SystemExit("what was exported makes no template of unit flux")
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -137,6 +165,7 @@ def main() -> None:
     run("sheets.py", data, work, folder / "sheets")
     run("repeat.py", data, "--n", 4)
     run("seeing.py", data, "--n", 6)
+    learn(data, work, folder)
 
 
 if __name__ == "__main__":
