@@ -97,7 +97,7 @@ def distances(made: np.ndarray, real: np.ndarray) -> np.ndarray:
     """
     n = len(MEASURES) + len(POWERS)
     each = [
-        wasserstein_distance(made[:, k], real[:, k]) / max(real[:, k].std(), 1e-9) for k in range(n)
+        wasserstein_distance(made[:, k], real[:, k]) / (real[:, k].std() or 1) for k in range(n)
     ]
     return np.array([*each[: len(MEASURES)], np.mean(each[len(MEASURES) :])])
 

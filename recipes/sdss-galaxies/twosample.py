@@ -7,7 +7,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import cross_val_predict
 from torch import nn
 
-EPOCHS, FOLDS = 12, 4
+EPOCHS, FOLDS = 12, 5
 
 
 def forest(first: np.ndarray, second: np.ndarray, seed: int = 0) -> tuple[float, float, int]:
@@ -16,7 +16,7 @@ def forest(first: np.ndarray, second: np.ndarray, seed: int = 0) -> tuple[float,
     numbers, names = np.concatenate([first[:n], second[:n]]), np.repeat([0, 1], n)
     model = RandomForestClassifier(300, min_samples_leaf=3, random_state=seed)
     mixed = np.random.default_rng(seed).permutation(2 * n)
-    given = cross_val_predict(model, numbers[mixed], names[mixed], cv=5)
+    given = cross_val_predict(model, numbers[mixed], names[mixed], cv=min(FOLDS, n))
     return _accuracy(given == names[mixed])
 
 
@@ -29,11 +29,11 @@ def pixels(first: np.ndarray, second: np.ndarray, seed: int = 0) -> tuple[float,
     generator = torch.Generator().manual_seed(seed)
     # Both samples are of the same galaxies' conditions, or not of the same at all: row i of both
     # is in the same fold.
-    fold = torch.randperm(n, generator=generator).repeat(2) % FOLDS
+    fold = torch.randperm(n, generator=generator).repeat(2) % min(FOLDS, n)
     right = torch.zeros(2 * n, dtype=torch.bool)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for k in range(FOLDS):
+        for k in range(min(FOLDS, n)):
             network = _learned(maps[fold != k], names[fold != k], generator)
             with torch.inference_mode():
                 right[fold == k] = network(maps[fold == k]).argmax(1) == names[fold == k]
