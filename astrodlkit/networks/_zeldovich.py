@@ -10,6 +10,8 @@ __all__ = ["displaced"]
 
 # Particles along the side of a pixel: with fewer their lattice shows in voids.
 _PER_SIDE = 3
+# Contrasts beyond this send particles to places that are no numbers.
+_WILD = 1e4
 
 
 def displaced(field: Tensor) -> Tensor:
@@ -28,7 +30,8 @@ def displaced(field: Tensor) -> Tensor:
     Returns
     -------
     density : `~torch.Tensor`, shape (n, ny, nx)
-        In units of the mean; periodic. Gradients do not pass.
+        In units of the mean; periodic; NaN for a field that is not finite or beyond
+        all bounds. Gradients do not pass.
 
     Examples
     --------
@@ -38,6 +41,8 @@ def displaced(field: Tensor) -> Tensor:
     tensor(1.)
     """
     field = field.detach()
+    wild = ~(field.abs() < _WILD).all(-1).all(-1)[:, None, None]
+    field = field.masked_fill(wild, 0)
     n, ny, nx = field.shape
     ky = 2 * math.pi * torch.fft.fftfreq(ny, device=field.device)[:, None]
     kx = 2 * math.pi * torch.fft.rfftfreq(nx, device=field.device)
@@ -54,7 +59,7 @@ def displaced(field: Tensor) -> Tensor:
         phase = torch.exp(1j * (signed_y * from_y + signed_x * from_x))
         move_y, move_x = torch.fft.irfft2(gradients * phase, s=(ny, nx)).unbind(1)
         _share(density, y + from_y + move_y, x + from_x + move_x, (ny, nx))
-    return density.view(n, ny, nx) / _PER_SIDE**2
+    return density.view(n, ny, nx).masked_fill(wild, math.nan) / _PER_SIDE**2
 
 
 def _share(density: Tensor, y: Tensor, x: Tensor, shape: tuple[int, int]) -> None:
