@@ -23,10 +23,11 @@ class DensityMapNetwork(nn.Module):
     Maps of the projected matter density, from white noise.
 
     White noise is given the power spectrum of the Gaussianised density at these
-    conditions. Matter moved by that field, as if it were the linear contrast of
-    a plane, makes a web of filaments, nodes and voids; a periodic U-Net adds what
-    the web lacks, and a map of its values makes their distribution that of the
-    density. Spectrum and distribution are polynomials of the conditions, fitted
+    conditions, in two fields that have long waves in common, as the nearer and
+    the farther half of a slab have. Matter moved by each field, as if it were the
+    linear contrast of a plane, makes a web of filaments, nodes and voids; a
+    periodic U-Net adds what the two together lack, and a map of its values makes
+    their distribution that of the density. Spectrum and distribution are polynomials of the conditions, fitted
     to simulations; the spectrum is such that the mapped Gaussian field has the
     power spectrum of the density (for the lognormal field: Coles & Jones 1991,
     MNRAS, 248, 1).
@@ -46,7 +47,13 @@ class DensityMapNetwork(nn.Module):
     widths : sequence of int
         Channels of the network at 2, 4, 8, ... pixels.
     n_noise : int
-        Channels of white noise that the network gets beside the field.
+        Channels of white noise that the network gets beside the fields.
+    strength : float
+        How far matter moves: in linear theory for 1, with the contrast that has
+        the scatter of the density's logarithm.
+    coherence : float
+        The two fields correlate as a Gaussian of the wave number, which this
+        comoving length (Mpc) is one over the width of.
 
     Examples
     --------
@@ -62,6 +69,8 @@ class DensityMapNetwork(nn.Module):
     spread: Tensor
     spectrum: Tensor
     distribution: Tensor
+    strength: Tensor
+    coherence: Tensor
 
     def __init__(
         self,
@@ -72,22 +81,26 @@ class DensityMapNetwork(nn.Module):
         degree: int = 3,
         widths: Sequence[int] = (32, 64, 96, 128),
         n_noise: int = 1,
+        strength: float = 0.8,
+        coherence: float = 8.0,
     ) -> None:
         super().__init__()
         self.pixel, self.degree = float(pixel), degree
         self.log_k: _Knots = (log_k[0], log_k[1], log_k[2])
         self.values: _Knots = (-values[0], values[0], values[1])
-        self.n_channels = 1 + n_noise
+        self.n_channels = 2 + n_noise
         n_terms = math.comb(degree + 3, 3)
         self.register_buffer("centre", torch.zeros(3))
         self.register_buffer("spread", torch.ones(3))
         # Logarithms of the power of the Gaussian field and of the density at Gaussian values.
         self.register_buffer("spectrum", torch.zeros(n_terms, log_k[2]))
         self.register_buffer("distribution", torch.zeros(n_terms, values[1]))
+        self.register_buffer("strength", torch.tensor(strength))
+        self.register_buffer("coherence", torch.tensor(coherence))
         self.web_correction, self.last_correction = (
             _Correction(n_terms, log_k[2], values[1]) for _ in range(2)
         )
-        self.network = PeriodicUNet(4 + n_noise, widths, n_conditions=3)
+        self.network = PeriodicUNet(5 + n_noise, widths, n_conditions=3)
 
     def forward(self, noise: Tensor, conditions: Tensor) -> Tensor:
         """
@@ -105,56 +118,65 @@ class DensityMapNetwork(nn.Module):
         density : `~torch.Tensor`, shape (n, ny, nx)
             In units of the mean; periodic.
         """
-        field = self.gaussian(noise[:, 0], conditions)
-        return self.density(self.shaped(field, noise[:, 1:], conditions), conditions)
+        fields = self.gaussian(noise[:, :2], conditions)
+        return self.density(self.shaped(fields, noise[:, 2:], conditions), conditions)
 
     def gaussian(self, noise: Tensor, conditions: Tensor) -> Tensor:
         """
-        The Gaussian field that a map is made from.
+        The Gaussian fields that a map is made from.
 
         Parameters
         ----------
-        noise : `~torch.Tensor`, shape (n, ny, nx)
+        noise : `~torch.Tensor`, shape (n, 2, ny, nx)
             White, of variance 1.
         conditions : `~torch.Tensor`, shape (n, 3)
             As for `forward`.
 
         Returns
         -------
-        field : `~torch.Tensor`, shape (n, ny, nx)
+        fields : `~torch.Tensor`, shape (n, 2, ny, nx)
             Of variance 1, but for what scatters from map to map.
         """
-        power = self.at_wave_numbers(self.spectrum, conditions, noise.shape[-2:])
-        waves = torch.fft.rfft2(noise) * (power / 2).exp() / self.pixel
-        return torch.fft.irfft2(waves, s=noise.shape[-2:])
+        shape = noise.shape[-2:]
+        ky, kx = self._waves(shape)
+        common = (-(self.coherence**2) * (ky**2 + kx**2) / 2).exp()
+        first, second = torch.fft.rfft2(noise).unbind(1)
+        second = common * first + (1 - common**2).sqrt() * second
+        power = self.at_wave_numbers(self.spectrum, conditions, shape)
+        waves = torch.stack([first, second], 1) * (power / 2).exp()[:, None] / self.pixel
+        return torch.fft.irfft2(waves, s=shape)
 
-    def web(self, field: Tensor, conditions: Tensor) -> Tensor:
+    def web(self, fields: Tensor, conditions: Tensor) -> Tensor:
         """
-        Matter moved by the Gaussian field, in Gaussianised values.
+        Matter moved by the Gaussian fields, in Gaussianised values.
 
         Parameters
         ----------
-        field : `~torch.Tensor`, shape (n, ny, nx)
+        fields : `~torch.Tensor`, shape (n, 2, ny, nx)
             From `gaussian`.
         conditions : `~torch.Tensor`, shape (n, 3)
             As for `forward`.
 
         Returns
         -------
-        field : `~torch.Tensor`, shape (n, ny, nx)
+        web : `~torch.Tensor`, shape (n, ny, nx)
             Gradients do not pass.
         """
-        # Nothing moves in or out: the mean stays in the field as an infinitely long wave.
-        moved = (displaced(field) + _FLOOR).log() + field.detach().mean((1, 2), keepdim=True)
-        return self.corrected(moved, conditions, self.web_correction)
+        scatter = self._scatter(conditions)[:, None, None]
+        moved = displaced((self.strength * scatter[:, None] * fields).flatten(0, 1))
+        moved = moved.view_as(fields).mean(1)
+        # Nothing moves in or out: the mean stays in the fields as an infinitely long wave.
+        mean = fields.detach().mean((1, 2, 3))[:, None, None]
+        web = (moved + _FLOOR).log() / scatter + mean
+        return self.corrected(web, conditions, self.web_correction)
 
-    def shaped(self, field: Tensor, noise: Tensor, conditions: Tensor) -> Tensor:
+    def shaped(self, fields: Tensor, noise: Tensor, conditions: Tensor) -> Tensor:
         """
         The web with what the network adds.
 
         Parameters
         ----------
-        field : `~torch.Tensor`, shape (n, ny, nx)
+        fields : `~torch.Tensor`, shape (n, 2, ny, nx)
             From `gaussian`.
         noise : `~torch.Tensor`, shape (n, n_noise, ny, nx)
             White, of variance 1.
@@ -163,12 +185,12 @@ class DensityMapNetwork(nn.Module):
 
         Returns
         -------
-        field : `~torch.Tensor`, shape (n, ny, nx)
+        values : `~torch.Tensor`, shape (n, ny, nx)
             Filaments, nodes and voids, in Gaussianised values.
         """
-        return self.refined(self.web(field, conditions), field, noise, conditions)
+        return self.refined(self.web(fields, conditions), fields, noise, conditions)
 
-    def refined(self, web: Tensor, field: Tensor, noise: Tensor, conditions: Tensor) -> Tensor:
+    def refined(self, web: Tensor, fields: Tensor, noise: Tensor, conditions: Tensor) -> Tensor:
         """
         The second part of `shaped`.
 
@@ -176,15 +198,15 @@ class DensityMapNetwork(nn.Module):
         ----------
         web : `~torch.Tensor`, shape (n, ny, nx)
             From `web`.
-        field, noise, conditions : `~torch.Tensor`
+        fields, noise, conditions : `~torch.Tensor`
             As for `shaped`.
 
         Returns
         -------
-        field : `~torch.Tensor`, shape (n, ny, nx)
+        values : `~torch.Tensor`, shape (n, ny, nx)
             As from `shaped`.
         """
-        maps = torch.cat([web[:, None], field[:, None], self._shear(field), noise], dim=1)
+        maps = torch.cat([web[:, None], fields, self._shear(fields.mean(1)), noise], dim=1)
         added = self.network(maps, self.standard(conditions))
         return self.corrected(web + added, conditions, self.last_correction)
 
@@ -280,6 +302,14 @@ class DensityMapNetwork(nn.Module):
         gauss = torch.linspace(*self.values, device=table.device).square().neg() / 2
         mean = torch.logsumexp(table + gauss, 1, keepdim=True) - torch.logsumexp(gauss, 0)
         return table - mean
+
+    def _scatter(self, conditions: Tensor) -> Tensor:
+        """Standard deviation of the logarithms of the densities, shape (n,)."""
+        table = self._table(conditions)
+        gauss = torch.linspace(*self.values, device=table.device).square().neg() / 2
+        weights = gauss.softmax(0)
+        mean = (table * weights).sum(1, keepdim=True)
+        return ((table - mean).square() * weights).sum(1).sqrt()
 
     def standard(self, conditions: Tensor) -> Tensor:
         """

@@ -9,7 +9,7 @@ from torch import Tensor
 __all__ = ["displaced"]
 
 # Particles along the side of a pixel: with fewer their lattice shows in voids.
-_PER_SIDE = 3
+_PER_SIDE = 2
 # Contrasts beyond this send particles to places that are no numbers.
 _WILD = 1e4
 

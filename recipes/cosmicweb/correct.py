@@ -48,8 +48,8 @@ def correct(
     fields = []
     for row in rows:
         noise = torch.randn(N_MAPS, network.n_channels, side, side, generator=generator)
-        field = network.gaussian(noise[:, 0], row)
-        fields.append(network.web(field, row) if web else network.shaped(field, noise[:, 1:], row))
+        start = network.gaussian(noise[:, :2], row)
+        fields.append(network.web(start, row) if web else network.shaped(start, noise[:, 2:], row))
 
     terms = network.terms(known).double().numpy()
     # Of variance 1, so that what is added to values is known far into the tails.

@@ -30,7 +30,7 @@ def make_card(network: DensityMapNetwork, scale: str, n: tuple[int, int], box: B
         options={
             "pixel": network.pixel,
             "widths": [block.first.out_channels for block in unet.down],
-            "n_noise": network.n_channels - 1,
+            "n_noise": network.n_channels - 2,
         },
         maps=MapSpec(
             pixel=pixel,

@@ -74,8 +74,8 @@ def read_network(model: str, pixel: float) -> DensityMapNetwork:
     widths = [
         len(w) for name, w in state.items() if re.fullmatch(r".*\.down\.\d\.first\.bias", name)
     ]
-    # Four pixels of the web, the field, two components of the shear and the noise.
-    n_noise = state["network.enter.weight"].shape[1] // 4 - 4
+    # Four pixels of the web, two fields, two components of the shear and the noise.
+    n_noise = state["network.enter.weight"].shape[1] // 4 - 5
     network = DensityMapNetwork(pixel, widths=widths, n_noise=n_noise)
     network.load_state_dict(state)
     return network.eval()
@@ -119,10 +119,10 @@ def emulated(
         noise = torch.randn(size, network.n_channels, side, side, generator=random)
         alike = known.expand(size, 3)
         with torch.inference_mode():
-            start = network.gaussian(noise[:, 0], alike)
+            start = network.gaussian(noise[:, :2], alike)
             web = network.web(start, alike)
-            shaped = network.refined(web, start, noise[:, 1:], alike)
-            for name, values in ((EMULATOR, shaped), (WEB, web), (FIELD, start)):
+            shaped = network.refined(web, start, noise[:, 2:], alike)
+            for name, values in ((EMULATOR, shaped), (WEB, web), (FIELD, start[:, 0])):
                 made[name].append(network.density(values, alike).numpy())
     return {name: np.concatenate(maps) for name, maps in made.items()}
 

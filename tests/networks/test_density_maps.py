@@ -8,7 +8,7 @@ import torch
 from astropy import units as u
 from numpy.testing import assert_allclose
 
-from astrodlkit.metrics import power_spectrum
+from astrodlkit.metrics import cross_power_spectrum, power_spectrum
 from astrodlkit.networks import DensityMapNetwork
 from astrodlkit.networks._periodic_unet import PeriodicUNet
 from astrodlkit.networks._zeldovich import displaced
@@ -52,11 +52,12 @@ def test_field_has_the_spectrum(generator):
     network.spectrum[1] = math.log(2)
     conditions = rows(40)
     network.centre[:] = torch.log(conditions[0] + torch.tensor([0, 0, 1.0]))
-    noise = torch.randn(40, 64, 64, generator=generator)
+    noise = torch.randn(40, 2, 64, 64, generator=generator)
     for factor, matter in ((1, 0.3), (2, 0.3 * math.e)):
         chosen = conditions.clone()
         chosen[:, 0] = matter
-        field = network.gaussian(noise, chosen)
+        # Either of the two.
+        field = network.gaussian(noise, chosen)[:, int(factor == 2)]
         found = power_spectrum(field.numpy(), pixel_size=PIXEL * u.Mpc)
         k = found.k.value
         good = (k > 3 * 2 * np.pi / 128) & np.isfinite(k)
@@ -64,9 +65,22 @@ def test_field_has_the_spectrum(generator):
         assert_allclose(ratio, 1, atol=0.1)
 
 
+def test_fields_have_long_waves_in_common(generator):
+    network = lognormal(coherence=8.0)
+    first, second = network.gaussian(
+        torch.randn(20, 2, 64, 64, generator=generator), rows(20)
+    ).unbind(1)
+    size = {"pixel_size": PIXEL * u.Mpc}
+    cross = cross_power_spectrum(first.numpy(), second.numpy(), **size)
+    own = power_spectrum(first.numpy(), **size).power.value.mean(0)
+    k = cross.k.value[1:]
+    found = (cross.power.value.mean(0) / own)[1:]
+    assert_allclose(found, np.exp(-((8 * k) ** 2) / 2), atol=0.12)
+
+
 def test_density_is_lognormal_with_mean_one(generator):
     network = lognormal()
-    field = network.gaussian(torch.randn(8, 128, 128, generator=generator), rows(8))
+    field = network.gaussian(torch.randn(8, 2, 128, 128, generator=generator), rows(8))[:, 0]
     density = network.density(field, rows(8))
     assert_allclose(density.mean().item(), 1, rtol=0.01)
     assert_allclose(density.log().std().item(), SIGMA, rtol=0.01)
@@ -81,10 +95,11 @@ def test_matter_is_moved_to_where_the_field_is_high():
     field = amplitude * torch.cos(k * torch.arange(n))
     density = displaced(field.expand(1, 16, n))
     assert_allclose(density[0], density[0, :1].expand(16, n), rtol=1e-4)
-    # Of pixels: the moved mass is shared linearly between the two pixels about it.
+    # Of pixels: the moved mass is shared linearly between the two pixels about it. Four particles
+    # a pixel are not many: their lattice shows by some per cent.
     at = (q - amplitude / k * torch.sin(k * q)) % n
     share = (1 - ((at[:, None] - torch.arange(n) + n / 2) % n - n / 2).abs()).clamp_min(0)
-    assert_allclose(density[0, 0], share.sum(0) * n / len(q), atol=0.03)
+    assert_allclose(density[0, 0], share.sum(0) * n / len(q), atol=0.07)
     assert density[0, 0].argmax() == 0
     assert density[0, 0].max() > 1.6
 
@@ -110,27 +125,27 @@ def test_gaussianised_is_the_inverse_of_density(generator):
 
 def test_new_network_adds_nothing(generator):
     network = lognormal()
-    noise = torch.randn(2, 2, 32, 32, generator=generator)
-    web = network.web(network.gaussian(noise[:, 0], rows(2)), rows(2))
+    noise = torch.randn(2, 3, 32, 32, generator=generator)
+    web = network.web(network.gaussian(noise[:, :2], rows(2)), rows(2))
     assert_allclose(network(noise, rows(2)), network.density(web, rows(2)), rtol=1e-5)
 
 
 def test_mean_of_the_field_stays(generator):
     network = lognormal()
-    field = torch.randn(2, 32, 32, generator=generator)
+    field = torch.randn(2, 2, 32, 32, generator=generator)
     more = network.web(field + 0.3, rows(2)) - network.web(field, rows(2))
     assert_allclose(more, torch.full_like(more, 0.3), atol=1e-3)
 
 
 def test_edges_meet(stirred, generator):
-    noise = torch.randn(1, 2, 48, 64, generator=generator)
+    noise = torch.randn(1, 3, 48, 64, generator=generator)
     step = stirred.network.step
     rolled = stirred(noise.roll((3 * step, -step), (2, 3)), rows(1))
     assert_allclose(rolled, stirred(noise, rows(1)).roll((3 * step, -step), (1, 2)), rtol=1e-3)
 
 
 def test_map_depends_on_its_own_noise(stirred, generator):
-    noise = torch.randn(3, 2, 32, 32, generator=generator)
+    noise = torch.randn(3, 3, 32, 32, generator=generator)
     together = stirred(noise, rows(3))
     assert_allclose(stirred(noise[1:2], rows(1))[0], together[1], rtol=1e-4)
 
@@ -160,7 +175,7 @@ def test_reach_holds_all_that_a_pixel_depends_on():
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (33, 64), (7, 130)])
 def test_any_shape(stirred, generator, shape):
-    density = stirred(torch.randn(2, 2, *shape, generator=generator), rows(2))
+    density = stirred(torch.randn(2, 3, *shape, generator=generator), rows(2))
     assert density.shape == (2, *shape)
     assert torch.isfinite(density).all()
     assert (density > 0).all()
@@ -168,18 +183,18 @@ def test_any_shape(stirred, generator, shape):
 
 def test_corrections(generator):
     network = lognormal()
-    noise = torch.randn(4, 2, 64, 64, generator=generator)
-    before = network.shaped(network.gaussian(noise[:, 0], rows(4)), noise[:, 1:], rows(4))
+    noise = torch.randn(4, 3, 64, 64, generator=generator)
+    before = network.shaped(network.gaussian(noise[:, :2], rows(4)), noise[:, 2:], rows(4))
     network.last_correction.filter[0] = math.log(0.5)
     network.last_correction.shift[0] = 0.25
-    after = network.shaped(network.gaussian(noise[:, 0], rows(4)), noise[:, 1:], rows(4))
+    after = network.shaped(network.gaussian(noise[:, :2], rows(4)), noise[:, 2:], rows(4))
     assert_allclose(after, before / 2 + 0.25, atol=1e-5)
 
 
 def test_autocast_leaves_spectrum_and_distribution_alone(stirred, generator):
-    noise = torch.randn(2, 2, 32, 32, generator=generator)
+    noise = torch.randn(2, 3, 32, 32, generator=generator)
     with torch.autocast("cpu", torch.bfloat16):
-        field = stirred.gaussian(noise[:, 0], rows(2))
-        density = stirred.density(field, rows(2))
-    assert_allclose(field, stirred.gaussian(noise[:, 0], rows(2)), rtol=1e-6)
-    assert_allclose(density, stirred.density(field, rows(2)), rtol=1e-6)
+        field = stirred.gaussian(noise[:, :2], rows(2))
+        density = stirred.density(field[:, 0], rows(2))
+    assert_allclose(field, stirred.gaussian(noise[:, :2], rows(2)), rtol=1e-6)
+    assert_allclose(density, stirred.density(field[:, 0], rows(2)), rtol=1e-6)
