@@ -27,10 +27,10 @@ class DensityMapNetwork(nn.Module):
     the farther half of a slab have. Matter moved by each field, as if it were the
     linear contrast of a plane, makes a web of filaments, nodes and voids; a
     periodic U-Net adds what the two together lack, and a map of its values makes
-    their distribution that of the density. Spectrum and distribution are polynomials of the conditions, fitted
-    to simulations; the spectrum is such that the mapped Gaussian field has the
-    power spectrum of the density (for the lognormal field: Coles & Jones 1991,
-    MNRAS, 248, 1).
+    their distribution that of the density. Spectrum and distribution are
+    polynomials of the conditions, fitted to simulations; the spectrum is such that
+    the mapped Gaussian field has the power spectrum of the density (for the
+    lognormal field: Coles & Jones 1991, MNRAS, 248, 1).
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from typing import Any
 import lightning
 import torch
 from critic import Critic
+from shapes import RunningDifference
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -27,7 +28,7 @@ class AdversarialTask(lightning.LightningModule):
     The critic sees pieces of a simulated and an emulated map of the same conditions side by side
     (a relativistic pair: Jolicoeur-Martineau 2019, ICLR), with its gradients kept small at both
     (R1 and R2: Huang et al. 2024, NeurIPS). The network is held to the expected spectrum and the
-    expected values besides.
+    expected values besides, and to what excursion sets and peaks are on the mean (``shapes.py``).
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class AdversarialTask(lightning.LightningModule):
         Weight of the gradients' squares.
     penalty_every : int
         Steps between those with gradients.
-    spectrum_weight, values_weight : float
+    spectrum_weight, values_weight, shapes_weight : float
         Of what holds the network.
     seed : int
         Of noise and pieces.
@@ -59,11 +60,12 @@ class AdversarialTask(lightning.LightningModule):
         max_steps: int,
         crop: int = 64,
         rate: float = 3e-4,
-        critic_rate: float = 3e-4,
-        gamma: float = 1.0,
+        critic_rate: float = 4e-4,
+        gamma: float = 0.2,
         penalty_every: int = 4,
         spectrum_weight: float = 3.0,
         values_weight: float = 3.0,
+        shapes_weight: float = 10.0,
         seed: int = 0,
         critic: dict[str, Any] | None = None,
     ) -> None:
@@ -74,7 +76,12 @@ class AdversarialTask(lightning.LightningModule):
         self.max_steps, self.crop, self.seed = max_steps, crop, seed
         self.rate, self.critic_rate = rate, critic_rate
         self.gamma, self.penalty_every = gamma, penalty_every
-        self.weights = {"spectrum": spectrum_weight, "values": values_weight}
+        self.shapes = RunningDifference()
+        self.weights = {
+            "spectrum": spectrum_weight,
+            "values": values_weight,
+            "shapes": shapes_weight,
+        }
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """One step of the critic and one of the network."""
@@ -85,11 +92,11 @@ class AdversarialTask(lightning.LightningModule):
             len(maps), self.network.n_channels, *maps.shape[1:], generator=generator
         )
         critic_optimizer, optimizer = self.optimizers()
-        field = self.network.gaussian(noise[:, 0], conditions)
+        fields = self.network.gaussian(noise[:, :2], conditions)
         true = self.network.gaussianised(maps, conditions)
-        web = self.network.web(field, conditions)
+        web = self.network.web(fields, conditions)
         with torch.autocast("cpu", torch.bfloat16):
-            made = self.network.refined(web, field, noise[:, 1:], conditions)
+            made = self.network.refined(web, fields, noise[:, 2:], conditions)
         made = made.float()
 
         pieces = [self._pieces(field, conditions, generator) for field in (true, made)]
@@ -106,6 +113,7 @@ class AdversarialTask(lightning.LightningModule):
             "adversarial": softplus(-scores).mean(),
             "spectrum": self._spectrum_loss(made, web, conditions),
             "values": self._values_loss(made, web),
+            "shapes": self.shapes(made, true, self.network.standard(conditions)),
         }
         optimizer.zero_grad()
         self.manual_backward(sum(self.weights.get(n, 1.0) * part for n, part in losses.items()))

@@ -1,6 +1,7 @@
 """What a Gaussian field can hold of the maps: their spectra and one-point distributions."""
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,12 +15,19 @@ from astrodlkit.networks import DensityMapNetwork
 OFFSETS = 2
 # A quantile is measured where so many pixels lie beyond it.
 BEYOND = 30
-# Shells by whose height linear theory is continued to longer waves.
+# Shells that tell how far waves of their length and longer ones are off halofit.
 LOW = slice(1, 6)
 # Where no pixel is empty the logarithm of 1 + delta is that of this or more.
 LEAST = 1e-4
 # Terms of the polynomials in which boxes of half the side are corrected: up to the first degree.
 N_FEW = 4
+# Terms in which spectra differ from halofit: up to the second degree.
+N_SOME = 10
+# How the webs are made: see DensityMapNetwork.
+WEBS = {
+    "500mpc": {"strength": 0.8, "coherence": 8.0},
+    "100mpc": {"strength": 0.8, "coherence": 4.0},
+}
 
 
 def conditions(box: Box) -> np.ndarray:
@@ -57,52 +65,60 @@ def wave_numbers(side: int, pixel: float) -> np.ndarray:
     return 2 * np.pi * (total / np.bincount(shell.ravel(), twice.ravel()))[1:]
 
 
-def projected(spectra: Spectra, k: np.ndarray, redshift: float, thickness: float) -> np.ndarray:
-    """Spectrum of linear theory in slabs of a thickness in Mpc, Mpc^2."""
+def projected(
+    spectrum: Callable[[np.ndarray, float], np.ndarray],
+    k: np.ndarray,
+    redshift: float,
+    thickness: float,
+) -> np.ndarray:
+    """Spectrum in slabs of a thickness in Mpc, Mpc^2, of one in three dimensions."""
     along = np.geomspace(1e-4, 60 / thickness, 1500)
     window = np.sinc(along * thickness / (2 * np.pi)) ** 2
-    # Beyond the table's end there is next to nothing, and long waves are all that is asked for.
+    # Beyond the table's end there is next to nothing.
     total = np.hypot(k[:, None], along).clip(*K_RANGE)
-    return np.trapezoid(spectra.linear(total, redshift) * window, along) / np.pi
+    return np.trapezoid(spectrum(total, redshift) * window, along) / np.pi
 
 
 def summarise(box: Box, values: np.ndarray, log_k: np.ndarray) -> dict[str, np.ndarray]:
     """Spectra and quantiles of a box's snapshots; kept beside it, for they take seconds."""
     path = box.path.with_suffix(".npz")
     thickness = THICKNESS[box.settings["scale"]]
-    key = json.dumps([thickness, OFFSETS, BEYOND, list(values), list(log_k)])
+    key = json.dumps(["halofit", thickness, OFFSETS, BEYOND, list(values), list(log_k)])
     if path.exists():
         stored = np.load(path)
         if str(stored["key"]) == key:
             return dict(stored)
     spectra = Spectra(box.settings["Om0"], box.settings["sigma8"], list(box.redshifts))
-    linear, powers, quantiles = [], [], []
+    halofit, powers, quantiles = [], [], []
     for i, redshift in enumerate(box.redshifts):
         maps = np.concatenate(
             [box.maps(i, offset=j * thickness // OFFSETS) for j in range(OFFSETS)]
         )
         powers.append(spectrum(maps, box.pixel))
-        linear.append(projected(spectra, np.exp(log_k), redshift, thickness * box.pixel))
+        halofit.append(projected(spectra.halofit, np.exp(log_k), redshift, thickness * box.pixel))
         pixels = np.sort(maps, None)
         found = np.interp(ndtr(values) * len(pixels) - 0.5, np.arange(len(pixels)), pixels)
         # Slabs that overlap tell less than their number.
         beyond = ndtr(-np.abs(values)) * len(pixels) / OFFSETS
         quantiles.append(np.where(beyond < BEYOND, np.nan, found))
-    np.savez(path, key=key, power=powers, linear=linear, quantiles=quantiles)
-    return {"power": powers, "linear": linear, "quantiles": quantiles}
+    found = {"power": powers, "halofit": halofit, "quantiles": quantiles}
+    np.savez(path, key=key, **found)
+    return found
 
 
-def joined(log_k: np.ndarray, k: np.ndarray, power: np.ndarray, linear: np.ndarray) -> np.ndarray:
+def beyond_halofit(
+    log_k: np.ndarray, k: np.ndarray, power: np.ndarray, halofit: np.ndarray
+) -> np.ndarray:
     """
-    Logarithm of measured spectra at ``log_k``, and of linear ones where waves are too long.
+    Logarithm of the ratio of measured spectra to halofit, at ``log_k``.
 
-    The first shells of a box hold few modes: linear theory stands for them, at their height.
+    The first shells of a box hold few modes: waves longer than those go with them all.
     """
     rows = []
-    for measured, theory in zip(np.log(power), np.log(linear), strict=True):
-        height = np.mean(measured[LOW] - np.interp(np.log(k[LOW]), log_k, theory))
-        row = np.interp(log_k, np.log(k), measured)
-        rows.append(np.where(log_k < np.log(k[2]), theory + height, row))
+    for measured, theory in zip(np.log(power), np.log(halofit), strict=True):
+        ratio = measured - np.interp(np.log(k), log_k, theory)
+        ratio[: LOW.stop] = ratio[LOW].mean()
+        rows.append(np.interp(log_k, np.log(k), ratio))
     return np.array(rows)
 
 
@@ -183,23 +199,26 @@ def make_network(
     taken from those of the whole side, where there are any. The spectrum of the maps comes with
     the network, in the form of its ``spectrum``.
     """
-    network = DensityMapNetwork(pixel=boxes[0].pixel, **options)
+    webs = WEBS[boxes[0].settings["scale"]]
+    network = DensityMapNetwork(pixel=boxes[0].pixel, **webs, **options)
     logs = np.log(np.concatenate([conditions(box) for box in boxes]) + np.array([0, 0, 1]))
     network.centre[:], network.spread[:] = map(torch.from_numpy, (logs.mean(0), logs.std(0)))
     values, log_k = (np.linspace(*knots) for knots in (network.values, network.log_k))
-    terms, power, quantiles = measured(boxes, network, values, log_k)
+    terms, halofit, beyond, quantiles = measured(boxes, network, values, log_k)
     distribution = fit_distribution(quantiles, terms, values)
-    smooth, left = fit_terms(terms, power)
-    print(f"log P(k): RMS {left:.4f} off the polynomials")
+    ratio, left = fit_terms(terms[:, :N_SOME], beyond)
+    print(f"log P(k) / halofit: RMS {left:.4f} off the polynomials")
     if whole:
-        some, power, quantiles = measured(whole, network, values, log_k)
+        some, _, beyond, quantiles = measured(whole, network, values, log_k)
         few = some[:, :N_FEW]
-        smooth[:N_FEW] += fit_terms(few, power - some @ smooth)[0]
+        ratio[:N_FEW] += fit_terms(few, beyond - some[:, :N_SOME] @ ratio)[0]
         more = np.log(np.maximum(quantiles, LEAST)) - some @ distribution
         known = np.isfinite(more).all(0)
         first, last = np.flatnonzero(known)[[0, -1]]
         found = fit_terms(few, more[:, known])[0]
         distribution[:N_FEW] += found[:, np.arange(len(values)).clip(first, last) - first]
+    smooth, left = fit_terms(terms, halofit + terms[:, :N_SOME] @ ratio)
+    print(f"log P(k): RMS {left:.4f} off the polynomials")
     rows = [
         gaussian_power(row @ distribution, values, row @ smooth, log_k, pixel=network.pixel)
         for row in terms
@@ -213,14 +232,19 @@ def make_network(
 
 def measured(
     boxes: list[Box], network: DensityMapNetwork, values: np.ndarray, log_k: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Terms, logarithms of spectra and quantiles of all snapshots of boxes of one size."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Of all snapshots of boxes of one size.
+
+    Terms, logarithm of halofit, how far the logarithms of spectra are beyond it, and quantiles.
+    """
     found = [summarise(box, values, log_k) for box in boxes]
     known = np.concatenate([conditions(box) for box in boxes])
-    power, linear, quantiles = (
-        np.concatenate([one[name] for one in found]) for name in ("power", "linear", "quantiles")
+    power, halofit, quantiles = (
+        np.concatenate([one[name] for one in found]) for name in ("power", "halofit", "quantiles")
     )
     side = boxes[0].settings["side"]
     print(f"{len(known)} snapshots of {len(boxes)} boxes of {side} pixels")
     terms = network.terms(torch.from_numpy(known).float()).double().numpy()
-    return terms, joined(log_k, wave_numbers(side, network.pixel), power, linear), quantiles
+    beyond = beyond_halofit(log_k, wave_numbers(side, network.pixel), power, halofit)
+    return terms, np.log(halofit), beyond, quantiles

@@ -1,0 +1,93 @@
+"""Numbers that say what maps look like, with gradients, and what batches tell of them."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
+
+# Gaussianised values at which excursion sets are taken, and which peaks are sorted into.
+LEVELS = torch.linspace(-1.8, 3.0, 13)
+PEAKS = torch.linspace(0.0, 4.2, 8)
+# Width, in such values, of what a step is here.
+SOFT = 0.1
+# Every so many maps of a batch are looked at.
+EVERY = 4
+
+
+def shapes(field: Tensor) -> Tensor:
+    """
+    Area, boundary and Euler characteristic of excursion sets, and counts of peaks.
+
+    Pixels are vertices of the sets, joined with the four next to them: the Euler characteristic is
+    vertices less edges and more squares. A peak is greater than the 8 pixels around it.
+
+    Parameters
+    ----------
+    field : `~torch.Tensor`, shape (n, ny, nx)
+        Gaussianised values; periodic.
+
+    Returns
+    -------
+    numbers : `~torch.Tensor`, shape (n, 3 * levels + peaks)
+        By pixel.
+    """
+    inside = torch.sigmoid((field[:, None] - LEVELS[:, None, None]) / SOFT)
+    right, below = (inside.roll(-1, axis) for axis in (3, 2))
+    edges = [torch.minimum(inside, right), torch.minimum(inside, below)]
+    squares = torch.minimum(edges[0], edges[0].roll(-1, 2)).mean((2, 3))
+    joined = sum(edge.mean((2, 3)) for edge in edges)
+    area = inside.mean((2, 3))
+    around = torch.cat([field[:, -1:], field, field[:, :1]], 1)
+    around = torch.cat([around[:, :, -1:], around, around[:, :, :1]], 2)
+    highest = max_pool2d(around[:, None], 3, 1)[:, 0].detach()
+    # The highest of nine is the pixel itself at a peak; others fade with what they lack.
+    peak = torch.exp((field - highest) / SOFT)
+    sorted_in = torch.exp(-((field[:, None] - PEAKS[:, None, None]) ** 2) / 0.5)
+    peaks = (peak[:, None] * sorted_in).mean((2, 3))
+    return torch.cat([area, 4 * area - 2 * joined, area - joined + squares, peaks], 1)
+
+
+class RunningDifference(nn.Module):
+    """
+    How emulated maps differ from simulated ones on the mean, along their conditions.
+
+    A batch tells little of it, many batches do: the difference of the last ones is what the
+    gradient of the next one is weighted with.
+
+    Parameters
+    ----------
+    n_conditions : int
+        Numbers, of order 1, that go with each map.
+    memory : float
+        Share of the old that stays in a step.
+    """
+
+    def __init__(self, n_conditions: int = 3, memory: float = 0.98) -> None:
+        super().__init__()
+        self.memory = memory
+        n = 3 * len(LEVELS) + len(PEAKS)
+        self.register_buffer("off", torch.zeros(1 + n_conditions, n))
+        self.register_buffer("size", torch.zeros(n))
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, made: Tensor, true: Tensor, conditions: Tensor) -> Tensor:
+        """
+        Half the squared difference, a mean over numbers in units of each kind's largest.
+
+        Its value is that of this batch; its gradient is that of the running difference.
+        """
+        made, true, conditions = made[::EVERY], true[::EVERY], conditions[::EVERY]
+        found = shapes(made)
+        with torch.no_grad():
+            wanted = shapes(true)
+            along = torch.cat([torch.ones_like(conditions[:, :1]), conditions], 1) / len(made)
+            keep = self.memory
+            self.off.mul_(keep).add_((1 - keep) * along.T @ (found - wanted))
+            self.size.mul_(keep).add_((1 - keep) * wanted.abs().mean(0))
+            self.steps.add_(1)
+            seen = 1 - keep**self.steps
+            parts = self.size.split([len(LEVELS)] * 3 + [len(PEAKS)])
+            unit = torch.cat([part.max().expand(len(part)) for part in parts]) / seen
+            pull = along @ (self.off / seen) / unit**2
+            value = (self.off[0] / seen / unit).square().mean() / 2
+        loss = (pull * found).sum(0).mean()
+        return loss - loss.detach() + value
