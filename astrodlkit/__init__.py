@@ -11,6 +11,7 @@ _HOMES = {
     "CutoutClassifier": "astrodlkit.classify",
     "DensityMapEmulator": "astrodlkit.cosmicweb",
     "Flag": "astrodlkit._flags",
+    "GalaxySimulator": "astrodlkit.galaxies",
     "ModelCard": "astrodlkit.pretrained",
     "classify_cutouts": "astrodlkit.classify",
     "decode_flags": "astrodlkit._flags",
@@ -20,6 +21,7 @@ _HOMES = {
     "find_similar": "astrodlkit.classify",
     "list_models": "astrodlkit.pretrained",
     "load_model": "astrodlkit.pretrained",
+    "simulate_galaxies": "astrodlkit.galaxies",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -34,6 +34,9 @@ class Flag(IntFlag):
     BLANK = 256, "all usable pixels of the stamp have the same value"
     NO_RESULT = 512, "no result could be computed: the row's values are NaN"
     UNREADABLE = 1024, "an image of the source could not be read"
+    INVALID_VALUE = 2048, "a value that is needed is masked, not finite or out of range"
+    LOW_RESOLUTION = 4096, "a simulated galaxy is blurred more than the PSF and pixels asked for"
+    OUTSIDE_DOMAIN = 8192, "what was asked for is outside the training set of the model"
 
 
 def decode_flags(flags: ArrayLike) -> list[list[str]] | list[str]:

@@ -10,6 +10,7 @@ from astropy.cosmology import FLRW
 from astropy.wcs import WCS
 
 from .. import __version__
+from .._rng import read_seed
 from ..metrics._maps import read_pixel_size
 from ..pretrained import ModelCard
 from ..specs import MapSpec
@@ -91,7 +92,7 @@ class Request:
             redshift,
             cosmology,
             sigma8,
-            _read_seed(rng),
+            read_seed(rng),
             _read_unit(unit),
         )
 
@@ -236,20 +237,6 @@ def wrong_pixel(
         f"box_size and shape={shape} give pixels of {pixel[0]:.6g} x {pixel[1]:.6g} Mpc; "
         + "; ".join(remedies)
     )
-
-
-def _read_seed(rng: Any) -> int:
-    """Whole numbers stay what they are; of a generator one is drawn."""
-    if rng is None or isinstance(rng, np.random.Generator):
-        # A number that JSON and FITS keep whole.
-        return int(np.random.default_rng(rng).integers(2**53))
-    if isinstance(rng, bool) or not isinstance(rng, int | np.integer):
-        raise TypeError(
-            f"rng must be a whole number, a numpy.random.Generator or None, got {rng!r}"
-        )
-    if not 0 <= rng < 2**63:
-        raise ValueError(f"rng must be from 0 to 2**63 - 1, got {rng!r}")
-    return int(rng)
 
 
 def _read_unit(unit: Any) -> u.UnitBase:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from ..specs import InputSpec, MapSpec, OutputSpec
+from ..specs import InputSpec, MapSpec, OutputSpec, TemplateSpec
 from ..specs._record import Record
 from ._describe import card_html, card_text
 from ._parts import Figure, Licence, Training, Weights, check, check_types
@@ -19,6 +19,7 @@ FORMAT = 1  # of the JSON file; raised when a card could no longer be read by ol
 TASKS = {
     "classify": "astrodlkit.classify:CutoutClassifier",
     "emulate": "astrodlkit.cosmicweb:DensityMapEmulator",
+    "simulate": "astrodlkit.galaxies:GalaxySimulator",
 }
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -44,7 +45,7 @@ class ModelCard(Record):
         Which of the models of that name; dots are allowed too.
     title : str
         One line that says what the model does.
-    task : {'classify', 'emulate'}
+    task : {'classify', 'emulate', 'simulate'}
         What kind of model object it makes.
     architecture : str
         Name of the network.
@@ -56,6 +57,8 @@ class ModelCard(Record):
         What its numbers mean.
     maps : `~astrodlkit.specs.MapSpec`, for ``"emulate"``
         What its maps are.
+    templates : `~astrodlkit.specs.TemplateSpec`, for ``"simulate"``
+        What its templates are.
     weights : `Weights` or None, optional
         The weight file; `save_model` fills it in.
     training : `Training` or None, optional
@@ -115,6 +118,7 @@ class ModelCard(Record):
     input: InputSpec | None = None
     output: OutputSpec | None = None
     maps: MapSpec | None = None
+    templates: TemplateSpec | None = None
     weights: Weights | None = None
     training: Training | None = None
     figures: tuple[Figure, ...] = ()
@@ -250,13 +254,14 @@ _PARTS: dict[str, type[Record]] = {
     "input": InputSpec,
     "output": OutputSpec,
     "maps": MapSpec,
+    "templates": TemplateSpec,
     "weights": Weights,
     "training": Training,
     "licence": Licence,
 }
 
 # What a network takes and gives, by task.
-_CONTRACTS = {"classify": ("input", "output"), "emulate": ("maps",)}
+_CONTRACTS = {"classify": ("input", "output"), "emulate": ("maps",), "simulate": ("templates",)}
 _OPTIONAL = {name for names in _CONTRACTS.values() for name in names}
 
 

@@ -93,6 +93,15 @@ def _contract_rows(card: "ModelCard") -> dict[str, list[str]]:
         known = [f"{name} {low:g} to {high:g}" for name, (low, high) in maps.domain.items()]
         fixed = [f"{name} = {value:.4g}" for name, value in maps.fixed.items()]
         rows["domain"] = ["; ".join(known), *(["fixed: " + ", ".join(fixed)] if fixed else [])]
+    if templates := card.templates:
+        side, half_light = templates.side, templates.half_light
+        psf = f"{templates.psf_fwhm:.3g} half-light radii (95 %: {templates.psf_fwhm_95:.3g})"
+        rows["templates"] = [
+            f"bands {', '.join(templates.bands)}; {side} x {side} pixels",
+            f"half-light radius {half_light:g} pixels; PSF of {psf}",
+        ]
+        known = [f"{name} {low:g} to {high:g}" for name, (low, high) in templates.domain.items()]
+        rows["domain"] = ["; ".join(known)]
     return rows
 
 

@@ -30,7 +30,8 @@ def load_model(name: PathLike, *, device: Any = "auto", download: bool = False) 
     -------
     model : object
         For the task ``"classify"`` an `~astrodlkit.classify.CutoutClassifier`,
-        for ``"emulate"`` an `~astrodlkit.cosmicweb.DensityMapEmulator`.
+        for ``"emulate"`` an `~astrodlkit.cosmicweb.DensityMapEmulator`, for
+        ``"simulate"`` a `~astrodlkit.galaxies.GalaxySimulator`.
 
     Raises
     ------

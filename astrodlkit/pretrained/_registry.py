@@ -27,7 +27,7 @@ def list_models(pattern: str = "*", *, task: str | None = None) -> list[str]:
     ----------
     pattern : str
         Shell-style pattern for the names, such as ``"galaxy*"``.
-    task : {'classify', 'emulate'}, optional
+    task : {'classify', 'emulate', 'simulate'}, optional
         Only models for this task.
 
     Returns

@@ -6,6 +6,7 @@ from ._map import MapSpec
 from ._output import Head, OutputSpec
 from ._peak import PeakStretch
 from ._stretch import LuptonStretch, Picture, Stretch
+from ._template import TemplateSpec
 from ._units import nanomaggies
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "PeakStretch",
     "Picture",
     "Stretch",
+    "TemplateSpec",
     "nanomaggies",
 ]

@@ -135,7 +135,7 @@ def test_numbers_of_numpy_become_plain():
         ("tag", "a/b", "tag must be letters"),
         ("tag", None, "tag must be str"),
         ("title", " ", "title must not be empty"),
-        ("task", "cook", "task must be one of classify, emulate, got 'cook'"),
+        ("task", "cook", "task must be one of classify, emulate, simulate, got 'cook'"),
         ("architecture", None, "architecture must be str"),
         ("options", [1], "options must be a mapping"),
         ("options", {"a": {1}}, "options must hold JSON types"),

@@ -43,7 +43,7 @@ def test_list_models_wrong_arguments():
     with pytest.raises(TypeError, match=r"pattern must be a str such as 'galaxy\*', got None"):
         list_models(None)
     with pytest.raises(
-        ValueError, match="task must be one of classify, emulate, or None; got 'cook'"
+        ValueError, match="task must be one of classify, emulate, simulate, or None; got 'cook'"
     ):
         list_models(task="cook")
     with pytest.raises(TypeError, match="positional"):

@@ -1,0 +1,58 @@
+"""A catalogue with what it leaves open filled in."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Column, QTable
+from numpy.typing import NDArray
+
+from ..specs import TemplateSpec
+from ._catalog import Catalog
+from ._templates import Galaxies
+
+__all__ = ["completed"]
+
+
+def completed(
+    catalog: Catalog,
+    spec: TemplateSpec,
+    parts: Sequence[Galaxies],
+    columns: Mapping[str, str] | None,
+) -> QTable:
+    """
+    As `GalaxySimulator.complete`.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        What is known.
+    spec : TemplateSpec
+        Of the model.
+    parts : sequence of Galaxies
+        All rows, in order.
+    columns : mapping or None
+        As there.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        The catalogue's columns and those that it does not have.
+    """
+
+    def joined(name: str) -> NDArray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    conditions, fluxes = joined("conditions"), joined("fluxes")
+    new: dict[str, Any] = {name: conditions[:, i] for i, name in enumerate(spec.conditions)}
+    new["position_angle"] = (joined("angle") * u.rad).to(u.deg)
+    for i, band in enumerate(catalog.planes):
+        new[f"flux_{band}"] = fluxes[:, i] * catalog.unit
+    new["latent"] = joined("latent")
+    result, names = QTable(catalog.table, copy=True), dict(columns or {})
+    for name, values in new.items():
+        result[names.get(name, name)] = values
+    flags = catalog.flags | joined("flags")
+    result["flags"] = Column(flags, description="why a row is suspect: see decode_flags")
+    return result

@@ -1,0 +1,397 @@
+"""The object behind `simulate_galaxies`: a card, a network, and the galaxies they make."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from astropy import units as u
+from astropy.cosmology import FLRW, Planck18
+from astropy.table import QTable, Row
+from astropy.wcs import WCS
+
+from .. import __version__
+from .._flags import Flag
+from .._rng import read_seed
+from .._typing import Progress
+from ..cutouts import Cutouts
+from ..engine import check_batch_size, prefetch, progress_bar, resolve_device
+from ..pretrained import ModelCard
+from ._catalog import OPTIONS, Catalog
+from ._complete import completed
+from ._draw import draw_cutouts, template_profile
+from ._latent import encode, interpolate
+from ._noise import NoiseModel
+from ._psf import galsim
+from ._request import Request
+from ._templates import ROWS, Galaxies, make_galaxies
+
+__all__ = ["GalaxySimulator"]
+
+# Rows of which templates are in memory together.
+_STEP = 4 * ROWS
+
+
+class GalaxySimulator:
+    """
+    A network that makes templates of galaxies, drawn to the rows of a catalogue.
+
+    Parameters
+    ----------
+    card : `~astrodlkit.ModelCard`
+        What its templates are.
+    module : `torch.nn.Module`
+        The network: ``module(latent, conditions)`` gives templates; it has
+        ``n_latent``, ``n_uniform``, ``condition_names`` and the methods
+        ``complete``, ``support`` and ``encode``. It is moved to the device and
+        put in evaluation mode.
+    device : str or `torch.device`
+        Where it runs: ``"auto"`` (a CUDA device where there is one, else the
+        CPU), ``"cpu"``, ``"cuda:1"``, ...
+
+    Attributes
+    ----------
+    card, module, device
+        As above.
+    spec : `~astrodlkit.specs.TemplateSpec`
+        Of the card.
+
+    See Also
+    --------
+    simulate_galaxies : The same in one call.
+    astrodlkit.load_model : Makes one from a name.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astropy.table import QTable
+    >>> from astrodlkit import list_models, load_model
+    >>> table = QTable({"mag": [20.0, 21.0], "half_light_radius": [0.8, 0.6] * u.arcsec})
+    >>> if "sdss-galaxies" in list_models(task="simulate"):
+    ...     simulator = load_model("sdss-galaxies", device="cpu")
+    ...     complete = simulator.complete(table, rng=1)
+    """
+
+    def __init__(
+        self, card: ModelCard, module: torch.nn.Module, *, device: str | torch.device = "auto"
+    ) -> None:
+        if not isinstance(card, ModelCard):
+            raise TypeError(f"card must be a ModelCard, got {type(card).__name__}")
+        if not isinstance(module, torch.nn.Module):
+            raise TypeError(f"module must be a torch.nn.Module, got {type(module).__name__}")
+        if card.templates is None:
+            raise ValueError(f"card must be one for the task 'simulate', got {card.task!r}")
+        names: Any = getattr(module, "condition_names", ())
+        if tuple(names) != card.templates.conditions:
+            raise ValueError(
+                f"card and module must have the same conditions, got {card.templates.conditions} "
+                f"and {tuple(names)}"
+            )
+        self.card, self.spec = card, card.templates
+        self.device = resolve_device(device)
+        self.module = module.to(self.device).eval()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.card.full_name} on {self.device}>"
+
+    def simulate(
+        self,
+        table: Any,
+        *,
+        psf: Any = None,
+        pixel_scale: u.Quantity | None = None,
+        shape: int | tuple[int, int] | None = None,
+        noise: NoiseModel | None = None,
+        bands: str | Sequence[str] | Mapping[str, str] = ("r",),
+        rng: int | np.random.Generator | None = None,
+        wcs: WCS | None = None,
+        columns: Mapping[str, str] | None = None,
+        cosmology: FLRW = Planck18,
+        unit: u.UnitBase | str | None = None,
+        zero_point: float | None = None,
+        progress: Progress = None,
+    ) -> Cutouts:
+        """
+        Draw the galaxies of a catalogue.
+
+        Parameters
+        ----------
+        table : table-like, length n
+            The catalogue.
+        psf, pixel_scale, shape, noise, bands, rng, wcs
+            As for `simulate_galaxies`.
+        columns, cosmology, unit, zero_point, progress
+            As for `simulate_galaxies`.
+
+        Returns
+        -------
+        cutouts : `~astrodlkit.Cutouts`, n x c x ny x nx
+            As for `simulate_galaxies`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `simulate_galaxies`.
+        """
+        request = self._request(
+            table,
+            {
+                "psf": psf,
+                "pixel_scale": pixel_scale,
+                "shape": shape,
+                "noise": noise,
+                "bands": bands,
+                "rng": rng,
+                "wcs": wcs,
+                "columns": columns,
+                "cosmology": cosmology,
+                "unit": unit,
+                "zero_point": zero_point,
+            },
+        )
+        return self._cutouts(request, range(len(request.catalog)), progress)
+
+    def stream(
+        self, table: Any, *, batch_size: int = 1024, progress: Progress = None, **options: Any
+    ) -> Iterator[Cutouts]:
+        """
+        Draw the galaxies of a catalogue, of which some are in memory at a time.
+
+        Parameters
+        ----------
+        table : table-like, length n
+            The catalogue.
+        batch_size : int
+            Galaxies in each part but the last.
+        progress : bool or callable, optional
+            As for `simulate_galaxies`.
+        **options
+            What else `simulate` takes.
+
+        Yields
+        ------
+        cutouts : `~astrodlkit.Cutouts`
+            Consecutive rows of what `simulate` would give.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `simulate_galaxies`.
+        """
+        check_batch_size(batch_size)
+        request = self._request(table, options)
+        n = len(request.catalog)
+        with progress_bar(n, progress, description=self.card.name, unit="galaxy") as advance:
+            for start in range(0, n, batch_size):
+                rows = range(start, min(start + batch_size, n))
+                yield self._cutouts(request, rows, progress=False)
+                advance(len(rows))
+
+    def complete(
+        self,
+        table: Any,
+        *,
+        bands: str | Sequence[str] | Mapping[str, str] = ("r",),
+        rng: int | np.random.Generator | None = None,
+        columns: Mapping[str, str] | None = None,
+        cosmology: FLRW = Planck18,
+        unit: u.UnitBase | str | None = None,
+        zero_point: float | None = None,
+    ) -> QTable:
+        """
+        What `simulate` draws: the catalogue with what it leaves open filled in.
+
+        Parameters
+        ----------
+        table : table-like, length n
+            The catalogue.
+        bands, rng, columns, cosmology, unit, zero_point
+            As for `simulate_galaxies`.
+
+        Returns
+        -------
+        table : `~astropy.table.QTable`, length n
+            The same rows and columns, and for each condition of the model, for
+            ``flux_`` and the name of each band, ``position_angle`` and
+            ``latent`` a column, by the names in ``columns``. What was given is
+            as it was. The galaxies of this table are the same again, with any
+            seed.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `simulate_galaxies`.
+        """
+        options = {"bands": bands, "columns": columns, "cosmology": cosmology}
+        catalog = self._catalog(table, options | {"unit": unit, "zero_point": zero_point})
+        seed, n = read_seed(rng), len(catalog)
+        chunks = (range(start, min(start + _STEP, n)) for start in range(0, max(n, 1), _STEP))
+        made = (self._galaxies(catalog, seed, chunk) for chunk in chunks)
+        # The templates of all rows would not fit into memory.
+        parts = [replace(part, planes=part.planes[:0]) for part in made]
+        return completed(catalog, self.spec, parts, columns)
+
+    def to_galsim(
+        self,
+        row: Any,
+        *,
+        band: str = "r",
+        rng: int | np.random.Generator | None = None,
+        columns: Mapping[str, str] | None = None,
+        cosmology: FLRW = Planck18,
+        unit: u.UnitBase | str | None = None,
+        zero_point: float | None = None,
+    ) -> Any:
+        """
+        The galaxy of one row as a GalSim object, without PSF.
+
+        Parameters
+        ----------
+        row : `~astropy.table.Row`, or table-like of one row
+            Of a catalogue; with its number the row is the same galaxy as in
+            `simulate`. A table of one row, or a mapping with one value for
+            each column, is row 0.
+        band : str
+            One of the template's.
+        rng, columns, cosmology, unit, zero_point
+            As for `simulate_galaxies`.
+
+        Returns
+        -------
+        galaxy : `galsim.GSObject`
+            Its flux is that of the row, in ``unit``; lengths are in arcseconds,
+            with north along y and east along -x.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `simulate_galaxies`, and if the row cannot be drawn.
+        """
+        number = 0
+        if isinstance(row, Row):
+            number, row = row.index, row.table[row.index : row.index + 1]
+        elif isinstance(row, Mapping):
+            row = QTable({name: [value] for name, value in row.items()})
+        options = {"bands": band, "columns": columns, "cosmology": cosmology}
+        catalog = self._catalog(row, options | {"unit": unit, "zero_point": zero_point})
+        if len(catalog) != 1:
+            raise ValueError(f"row must be one row, got a table of {len(catalog)}")
+        galaxies = self._galaxies(catalog, read_seed(rng), range(1), first=number)
+        if (catalog.flags | galaxies.flags)[0] & Flag.NO_RESULT:
+            raise ValueError(f"row {number} has a value that cannot be drawn: {row}")
+        plane = self.spec.bands.index(catalog.planes[band])
+        matrix = np.diag([-1.0, 1.0]) @ galaxies.to_sky[0]
+        profile = template_profile(galaxies.planes[0, plane], self.spec, matrix)
+        return profile.withFlux(float(galaxies.fluxes[0, 0]))
+
+    def interpolate(
+        self,
+        table: Any,
+        n: int = 8,
+        *,
+        rng: int | np.random.Generator | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> Cutouts:
+        """
+        Templates on the way from each galaxy of a table to the next.
+
+        Parameters
+        ----------
+        table : table-like, length m
+            What is known of the galaxies: conditions, or ``latent``, or
+            nothing but rows.
+        n : int
+            Steps from one galaxy to the next.
+        rng, columns
+            As for `simulate_galaxies`.
+
+        Returns
+        -------
+        templates : `~astrodlkit.Cutouts`, n (m - 1) + 1 templates
+            In all bands of the model. Latent variables go along great circles,
+            as their lengths mean little (Shoemake 1985, SIGGRAPH 19, 245),
+            conditions straight.
+
+        Raises
+        ------
+        ValueError
+            If there are less than two galaxies, or ``n`` is not positive.
+        """
+        return interpolate(self, table, n, rng, columns)
+
+    def encode(
+        self, cutouts: Cutouts, table: Any = None, *, columns: Mapping[str, str] | None = None
+    ) -> QTable:
+        """
+        Latent variables of pictures of real galaxies.
+
+        Parameters
+        ----------
+        cutouts : `~astrodlkit.Cutouts`, length n
+            Galaxies in the middle of their stamps, in the bands of the model,
+            in linear units, without sky and neighbours.
+        table : table-like, length n, optional
+            What is known of them, as for `simulate_galaxies`; shapes and
+            colours are measured where it says nothing, and the rest is the
+            middle of what such galaxies of the training set have.
+        columns : mapping, optional
+            As for `simulate_galaxies`.
+
+        Returns
+        -------
+        table : `~astropy.table.QTable`, length n
+            ``latent``, the conditions, and ``flags``; what could not be encoded
+            is NaN. With fluxes and sizes beside them, `simulate` draws
+            these galaxies.
+
+        Raises
+        ------
+        ValueError
+            If the cutouts lack a band of the model, or the table has other rows.
+        """
+        return encode(self, cutouts, table, columns)
+
+    def _request(self, table: Any, options: dict[str, Any]) -> Request:
+        galsim()
+        catalog = self._catalog(table, {k: options.pop(k) for k in OPTIONS if k in options})
+        return Request.read(catalog, self.spec, **options)
+
+    def _catalog(self, table: Any, options: dict[str, Any]) -> Catalog:
+        return Catalog.read(table, self.spec, **options)
+
+    def _galaxies(self, catalog: Catalog, seed: int, rows: range, *, first: int = 0) -> Galaxies:
+        self.module.eval()
+        return make_galaxies(
+            self.module, self.device, self.spec, catalog, seed=seed, rows=rows, first=first
+        )
+
+    def _cutouts(self, request: Request, rows: range, progress: Progress) -> Cutouts:
+        """Some rows; templates are made while others are drawn."""
+        # From rows on that the network always takes together.
+        starts = range(rows.start - rows.start % ROWS, rows.stop, _STEP)
+        chunks = (range(start, min(start + _STEP, rows.stop)) for start in starts)
+        made = prefetch(
+            (chunk.start, self._galaxies(request.catalog, request.seed, chunk)) for chunk in chunks
+        )
+        with progress_bar(
+            len(rows), progress, description=self.card.name, unit="galaxy"
+        ) as advance:
+            return draw_cutouts(
+                request,
+                self.spec,
+                rows,
+                made,
+                provenance=self._provenance(request),
+                advance=advance,
+            )
+
+    def _provenance(self, request: Request) -> dict[str, Any]:
+        weights = self.card.weights
+        return {
+            "model": self.card.full_name,
+            "sha256": "" if weights is None else weights.sha256,
+            "version": __version__,
+            "seed": request.seed,
+            "pixel_scale": request.scale,
+        }

@@ -1,0 +1,194 @@
+"""From rows of a catalogue to templates, and to how they lie on the sky."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .._flags import Flag
+from ..specs import TemplateSpec
+from ._catalog import Catalog
+from ._shapes import half_light_radii, measure_ellipses
+
+__all__ = ["ROWS", "Galaxies", "generator", "make_galaxies", "run_network"]
+
+ROWS = 32
+"""Rows that the network takes together; always so many, for the same last digits."""
+
+# What rounding may take a value out of the domain by.
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Galaxies:
+    """
+    Templates of m rows.
+
+    ``planes`` has the shape (m, p, side, side); ``conditions`` (m, k) and ``angle``
+    (m,), in radians, are what they were made for; ``fluxes`` is of shape (m, c);
+    ``to_sky`` (m, 2, 2) is arcseconds east and north by pixel of the template in x
+    and y.
+    """
+
+    planes: NDArray[np.float32]
+    latent: NDArray[np.float32]
+    conditions: NDArray[np.float64]
+    angle: NDArray[np.float64]
+    fluxes: NDArray[np.float64]
+    to_sky: NDArray[np.float64]
+    flags: NDArray[np.int32]
+
+
+def generator(seed: int, row: int, stream: int = 0) -> np.random.Generator:
+    """Random numbers of one row, whichever rows are beside it."""
+    # The streams of a row lie 2**192 numbers apart.
+    return np.random.Generator(np.random.Philox(key=[seed, row], counter=[0, 0, 0, stream]))
+
+
+def make_galaxies(
+    module: Any,
+    device: torch.device,
+    spec: TemplateSpec,
+    catalog: Catalog,
+    *,
+    seed: int,
+    rows: range,
+    first: int = 0,
+) -> Galaxies:
+    """
+    Make the templates of some rows.
+
+    Parameters
+    ----------
+    module : `torch.nn.Module`
+        The network.
+    device : `torch.device`
+        Where it is.
+    spec : TemplateSpec
+        Of the model.
+    catalog : Catalog
+        All rows.
+    seed : int
+        Of the random numbers.
+    rows : range
+        Consecutive ones.
+    first : int
+        Number of the catalogue's first row, for the random numbers.
+
+    Returns
+    -------
+    galaxies : Galaxies
+        Of these rows.
+    """
+    here, m = slice(rows.start, rows.stop), len(rows)
+    uniform = np.empty((m, module.n_uniform))
+    latent = np.empty((m, module.n_latent), np.float32)
+    angle = np.empty(m)
+    for i, row in enumerate(rows):
+        rng = generator(seed, first + row)
+        angle[i] = np.pi * rng.random()
+        uniform[i] = rng.random(module.n_uniform)
+        latent[i] = rng.standard_normal(module.n_latent, dtype=np.float32)
+    if catalog.latent is not None:
+        if catalog.latent.shape[1:] != latent.shape[1:]:
+            raise ValueError(
+                f"column 'latent' must have {latent.shape[1]} numbers a row for this model, its "
+                f"shape is {catalog.latent.shape}"
+            )
+        latent = np.where(np.isfinite(catalog.latent[here]), catalog.latent[here], 0)
+    given_angle = catalog.angle[here]
+    angle = np.where(np.isnan(given_angle), angle, given_angle)
+    low, high = np.array(list(spec.domain.values())).T
+    given = catalog.conditions[here]
+    # Of rows that are not drawn nothing is known.
+    given = np.where((catalog.flags[here] & Flag.NO_RESULT)[:, None] != 0, np.nan, given)
+    answers = run_network(
+        lambda asked, uniform: (module.complete(asked, uniform),),
+        device,
+        np.clip(given, low, high),
+        uniform,
+    )
+    conditions = np.where(np.isnan(given), answers[0], given)
+    planes, support = run_network(
+        lambda latent, known: (module(latent, known), module.support(known)),
+        device,
+        latent,
+        np.clip(conditions, low, high),
+    )
+    # A class that is certain is no further from the training set than one that is not.
+    counted = np.array([not name.startswith("class_") for name in spec.conditions])
+    margin = _TOLERANCE * (high - low)
+    beyond = (given < low - margin) | (given > high + margin)
+    flags = np.zeros(m, np.int32)
+    flags[(beyond & counted).any(axis=1) | (support > spec.support_limit)] = Flag.OUTSIDE_DOMAIN
+    ratio = conditions[:, spec.conditions.index("axis_ratio")]
+    to_sky = _to_sky(planes[:, spec.bands.index(spec.reference)], ratio, angle, catalog, here)
+    flags[~np.isfinite(to_sky).all(axis=(1, 2))] |= Flag.NO_RESULT
+    return Galaxies(
+        planes=planes,
+        latent=latent,
+        conditions=conditions,
+        angle=angle,
+        fluxes=catalog.band_fluxes(spec, here, conditions),
+        to_sky=to_sky,
+        flags=flags,
+    )
+
+
+def run_network(function: Any, device: torch.device, *arrays: NDArray) -> list[NDArray]:
+    """
+    Call a network with `ROWS` rows at a time, the last filled up.
+
+    Parameters
+    ----------
+    function : callable
+        Takes and gives tensors of as many rows.
+    device : `torch.device`
+        Where it computes.
+    *arrays : ndarray, shape (m, ...)
+        What it takes.
+
+    Returns
+    -------
+    answers : list of ndarray, shape (m, ...)
+        What it gives, float32.
+    """
+    parts = []
+    for start in range(0, max(len(arrays[0]), 1), ROWS):
+        filled = []
+        for array in arrays:
+            part = np.asarray(array[start : start + ROWS], np.float32)
+            tensor = torch.zeros((ROWS, *part.shape[1:]))
+            tensor[: len(part)] = torch.from_numpy(np.ascontiguousarray(part))
+            filled.append(tensor.to(device))
+        with torch.inference_mode():
+            parts.append([each.float().cpu().numpy() for each in function(*filled)])
+    return [np.concatenate(each)[: len(arrays[0])] for each in zip(*parts, strict=True)]
+
+
+def _to_sky(
+    images: NDArray[np.float32],
+    ratio: NDArray[np.float64],
+    angle: NDArray[np.float64],
+    catalog: Catalog,
+    rows: slice,
+) -> NDArray[np.float64]:
+    """What gives templates the shapes and sizes that are asked for."""
+    found = measure_ellipses(images)
+    c, s = np.cos(found.angle), np.sin(found.angle)
+    squeeze = ratio / found.axis_ratio
+    upright = np.moveaxis(np.array([[c, s], [-s * squeeze, c * squeeze]]), -1, 0)
+    side = images.shape[-1]
+    places = np.indices((side, side)).reshape(2, -1)[::-1] - (side - 1) / 2
+    places = upright.astype(np.float32) @ places.astype(np.float32)
+    if catalog.on_major:
+        places[:, 1] /= ratio[:, None].astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        distances = np.nan_to_num(np.hypot(places[:, 0], places[:, 1]))
+        scale = catalog.radius[rows] / half_light_radii(images, distances)
+    # The major axis along the position angle, the minor 90 degrees on, east over south.
+    c, s = np.cos(angle), np.sin(angle)
+    turn = np.moveaxis(np.array([[s, c], [c, -s]]), -1, 0)
+    return np.asarray(scale[:, None, None] * (turn @ upright))
