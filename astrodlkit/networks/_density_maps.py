@@ -79,7 +79,7 @@ class DensityMapNetwork(nn.Module):
         log_k: _Knots = (-7.0, 1.5, 52),
         values: tuple[float, int] = (6.0, 121),
         degree: int = 3,
-        widths: Sequence[int] = (32, 64, 96, 128),
+        widths: Sequence[int] = (24, 48, 72, 96),
         n_noise: int = 1,
         strength: float = 0.8,
         coherence: float = 8.0,

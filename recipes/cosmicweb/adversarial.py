@@ -9,9 +9,12 @@ from shapes import RunningDifference
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from astrodlkit.engine import resolve_precision
 from astrodlkit.networks import DensityMapNetwork
 from astrodlkit.training import warm_up_and_cosine
 
+# Where it is not emulated.
+BFLOAT16 = resolve_precision("auto", torch.device("cpu"), difference=lambda: 0.0) == "bfloat16"
 # Bins of the modes of a map, in units of the Nyquist frequency.
 EDGES = torch.cat([torch.tensor([0.01]), torch.logspace(-1.3, 0, 18), torch.tensor([1.2, 1.42])])
 # Up to here a map's power is compared with that of the web it was made from, which takes away
@@ -95,7 +98,7 @@ class AdversarialTask(lightning.LightningModule):
         fields = self.network.gaussian(noise[:, :2], conditions)
         true = self.network.gaussianised(maps, conditions)
         web = self.network.web(fields, conditions)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
             made = self.network.refined(web, fields, noise[:, 2:], conditions)
         made = made.float()
 
@@ -130,7 +133,7 @@ class AdversarialTask(lightning.LightningModule):
         return torch.stack([field, self.network.log_density(field, conditions) / 2], 1)
 
     def _scores(self, pieces: Tensor, conditions: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
             return self.critic(pieces, self.network.standard(conditions))
 
     def _critic_loss(self, true: Tensor, made: Tensor, conditions: Tensor, step: int) -> Tensor:

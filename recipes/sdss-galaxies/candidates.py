@@ -9,9 +9,12 @@ from rows import add_noise
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, softplus
 
+from astrodlkit.engine import resolve_precision
 from astrodlkit.networks import GalaxyTemplateNetwork
 from astrodlkit.training import warm_up_and_cosine
 
+# Where it is not emulated.
+BFLOAT16 = resolve_precision("auto", torch.device("cpu"), difference=lambda: 0.0) == "bfloat16"
 CANDIDATES = ("vae", "gan", "vae-gan")
 # What a template may be off where it is bright, and how many pixels are one independent number.
 TOLERANCE, PIXELS = 0.04, 8.0
@@ -113,7 +116,7 @@ class TemplateTask(lightning.LightningModule):
         self, batch: dict[str, Tensor], generator: torch.Generator, step: int
     ) -> dict[str, Tensor]:
         light, conditions = batch["templates"], batch["conditions"]
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
             mean, log_variance = self.network.posterior(light, conditions)
             noise = torch.randn(len(mean), self.network.n_latent, generator=generator)
             own = mean + (log_variance / 2).exp() * noise[:, : mean.shape[1]]
@@ -140,7 +143,7 @@ class TemplateTask(lightning.LightningModule):
         """Templates of the batch's conditions, with noise."""
         conditions = batch["conditions"]
         latent = torch.randn(len(conditions), self.network.n_latent, generator=generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
             made = self.network(latent, conditions)
         axis_ratio = self.network.column(conditions, "axis_ratio")
         return add_noise(made, batch, axis_ratio, generator)
@@ -150,7 +153,7 @@ class TemplateTask(lightning.LightningModule):
             return self.network.profile(batch["conditions"])
 
     def _scores(self, maps: Tensor, numbers: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
             return self.critic(maps, numbers)
 
     def _critic_loss(self, real: Tensor, made: Tensor, numbers: Tensor, step: int) -> Tensor:
