@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+# LSDB, in scale, needs newer pandas and pyarrow than the oldest tested ones.
+APART = {"all", "docs", "scale", "test"}
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ def project() -> dict:
 def test_the_oldest_tested_versions_are_the_lower_bounds(project):
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"]]
-    for name in extras.keys() - {"all", "docs", "test"}:
+    for name in extras.keys() - APART:
         wanted += extras[name]
     bounds = dict(re.fullmatch(r"([\w-]+)>=([\d.]+)", w).groups() for w in wanted if "[" not in w)
     tox = configparser.ConfigParser(interpolation=None)
@@ -29,10 +31,10 @@ def test_the_oldest_tested_versions_are_the_lower_bounds(project):
     assert pins == bounds
 
 
-def test_all_brings_every_optional_part(project):
+def test_all_brings_nearly_every_optional_part(project):
     extras = project["optional-dependencies"]
     named = set(re.findall(r"\w+", extras["all"][0])) - {"astrodlkit"}
-    assert named == extras.keys() - {"all", "docs", "test"}
+    assert named == extras.keys() - APART
 
 
 def test_cards_and_weights_are_installed():

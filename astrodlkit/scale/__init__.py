@@ -1,0 +1,6 @@
+"""The verbs on Dask and LSDB: catalogues that outgrow one machine."""
+
+from ._classify import classify_cutouts
+from ._tables import to_table
+
+__all__ = ["classify_cutouts", "to_table"]

@@ -1,0 +1,119 @@
+"""A small model in a folder, a sky in tiles, and the catalogue of its sources."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+import torch
+from astropy.io import fits
+from astropy.table import QTable
+from astropy.wcs import WCS
+
+from astrodlkit import CutoutClassifier, ModelCard
+from astrodlkit.cutouts import index_images
+from astrodlkit.networks import build
+from astrodlkit.specs import Head, InputSpec, LuptonStretch, OutputSpec
+
+pytest.importorskip("pyarrow")
+pytest.importorskip("pandas")
+
+HEADS = (
+    Head(name="class", kind="classes", labels=("round", "disc", "star")),
+    Head(
+        name="sizes",
+        kind="numbers",
+        labels=("radius", "ratio"),
+        descriptions=("half-light radius", "minor over major axis"),
+        units=("arcsec", ""),
+    ),
+)
+N = 60
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """Folder of a network that was never trained."""
+    folder = tmp_path_factory.mktemp("model")
+    options = {
+        "backbone": "test_efficientnet",
+        "heads": [
+            {"name": "class", "kind": "classes", "n": 3},
+            {"name": "sizes", "kind": "numbers", "n": 2},
+        ],
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        module = build("heads", **options)
+        for layer in module.layers:
+            # Wide enough for the answers to differ from source to source.
+            torch.nn.init.normal_(layer.weight, std=0.5)
+    card = ModelCard(
+        name="small",
+        tag="v1",
+        title="A network of random numbers",
+        task="classify",
+        architecture="heads",
+        options=options,
+        input=InputSpec(
+            bands=("i", "r", "g"),
+            shape=(32, 32),
+            mean=(0.2, 0.2, 0.2),
+            std=(0.2, 0.2, 0.2),
+            stretch=LuptonStretch(stretch=0.5, Q=5.0),
+            width=4.24,
+        ),
+        output=OutputSpec(heads=HEADS),
+    )
+    CutoutClassifier(card, module, device="cpu").save(folder)
+    return folder
+
+
+def tan(x0=0, y0=0):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
+    wcs.wcs.crval, wcs.wcs.cdelt = (150.0, 2.0), (-1.1e-4, 1.1e-4)
+    wcs.wcs.crpix = 201 - x0, 201 - y0
+    return wcs
+
+
+@pytest.fixture(scope="session")
+def tiles(tmp_path_factory):
+    """Index of three bands of a sky of noise, as four overlapping tiles each."""
+    folder = tmp_path_factory.mktemp("tiles")
+    rng = np.random.default_rng(8)
+    image = rng.normal(0.1, 0.1, (400, 400))
+    for name, (x0, y0) in {"a": (0, 0), "b": (140, 0), "c": (0, 140), "d": (140, 140)}.items():
+        for k, band in enumerate("gri"):
+            header = tan(x0, y0).to_header()
+            header["FILTER"], header["BUNIT"] = band, "nmgy"
+            part = (k + 1) * image[y0 : y0 + 260, x0 : x0 + 260]
+            fits.writeto(folder / f"{name}-{band}.fits", part.astype("f4"), header)
+    path = folder / "tiles.parquet"
+    index_images(folder).write(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sources():
+    """Positions in the sky, one off it, and sizes, one missing."""
+    rng = np.random.default_rng(9)
+    sky = tan().pixel_to_world(*rng.uniform(20, 380, (2, N)))
+    table = QTable(
+        {
+            "id": np.arange(N) * 10,
+            "ra": sky.ra,
+            "dec": sky.dec,
+            "half_light_radius": rng.uniform(0.8, 1.6, N).astype("f4") * u.arcsec,
+        }
+    )
+    table["ra"][7] = 10 * u.deg
+    table["half_light_radius"][11] = np.nan
+    return table
+
+
+@pytest.fixture(scope="session")
+def frame(sources):
+    """The same as pandas holds it: without units."""
+    import pandas as pd
+
+    columns = {name: getattr(sources[name], "value", sources[name]) for name in sources.colnames}
+    return pd.DataFrame(columns | {"name": [f"source {i}" for i in range(N)]})

@@ -1,0 +1,84 @@
+"""Two worker processes: the same values as in one, also if one of them is killed."""
+
+import os
+import signal
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+from astropy.table import QTable
+
+from astrodlkit import classify_cutouts as in_memory
+from astrodlkit.scale import classify_cutouts
+
+dd = pytest.importorskip("dask.dataframe")
+distributed = pytest.importorskip("distributed")
+pd = pytest.importorskip("pandas")
+
+# Two processes that import torch, on a machine that may be busy.
+pytestmark = pytest.mark.slow
+PATIENCE = 600
+
+UNITS = {"half_light_radius": "arcsec"}
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def many(frame):
+    """Ten times the rows."""
+    rows = frame.loc[np.tile(frame.index, 10)].reset_index(drop=True)
+    return rows.assign(id=np.arange(len(rows)))
+
+
+def one_process(frame, tiles, model):
+    table = QTable.from_pandas(frame)
+    table["half_light_radius"].unit = "arcsec"
+    return in_memory(table, tiles, model=model, progress=False)
+
+
+def check(result, wanted):
+    assert result["id"].tolist() == wanted["id"].tolist()
+    assert (result["class"] == np.asarray(wanted["class"])).all()
+    assert (result["flags"] == np.asarray(wanted["flags"])).all()
+    for name in ("class_probability", "radius", "ratio"):
+        plain = np.asarray(getattr(wanted[name], "value", wanted[name]))
+        np.testing.assert_allclose(result[name], plain, atol=2e-6)
+
+
+def test_same_as_one_process(client, many, tiles, model):
+    lazy = classify_cutouts(dd.from_pandas(many, npartitions=8), tiles, model=model, units=UNITS)
+    check(lazy.compute(), one_process(many, tiles, model))
+
+
+def test_a_worker_is_killed(client, many, tiles, model):
+    """Every row once, none lost."""
+    lazy = classify_cutouts(dd.from_pandas(many, npartitions=20), tiles, model=model, units=UNITS)
+    future = client.compute(lazy)
+    wait_for(lambda: sum(client.run(done).values()) > 5)
+    victim = next(iter(client.run(os.getpid).values()))
+    os.kill(victim, signal.SIGKILL)
+    check(future.result(timeout=PATIENCE), one_process(many, tiles, model))
+    wait_for(lambda: len(client.run(os.getpid)) == 2)
+    assert victim not in client.run(os.getpid).values()
+
+
+def done(dask_worker):
+    """How many results a worker holds or has made."""
+    return len(dask_worker.data)
+
+
+def wait_for(condition, seconds=PATIENCE):
+    end = monotonic() + seconds
+    while not condition():
+        assert monotonic() < end
+        sleep(0.02)
