@@ -89,6 +89,10 @@ class Columns:
                 f"column {self.name(meaning)!r} must {wanted}, its unit is {given}"
             ) from exc
 
+    def missing(self, meaning: str) -> NDArray[np.bool_]:
+        """Where a column of numbers is masked or NaN, shape (n, ...)."""
+        return np.isnan(self._numbers(meaning))
+
     def _numbers(self, meaning: str) -> NDArray[np.float64]:
         """Numbers as they are; NaN where masked."""
         column = self.table[self.name(meaning)]
@@ -171,8 +175,8 @@ def to_flux(ratio: Any, unit: u.UnitBase, zero_point: float | None) -> Any:
         return ratio * 1e9 / known[0]
     if zero_point is None:
         raise ValueError(
-            f"magnitudes cannot be had in {unit} without a zero point: give zero_point=25.0, the "
-            "AB magnitude of a flux of 1"
+            f"fluxes and magnitudes cannot be had in {unit} without a zero point: give "
+            "zero_point=25.0, the AB magnitude of a flux of 1"
         )
     return ratio * 10 ** (0.4 * zero_point)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..specs import TemplateSpec
 from ._catalog import Catalog
+from ._columns import Columns
 from ._templates import Galaxies
 
 __all__ = ["completed"]
@@ -51,8 +52,12 @@ def completed(
         new[f"flux_{band}"] = fluxes[:, i] * catalog.unit
     new["latent"] = joined("latent")
     result, names = QTable(catalog.table, copy=True), dict(columns or {})
-    for name, values in new.items():
-        result[names.get(name, name)] = values
+    cols = Columns(catalog.table, None, ())
+    for meaning, values in new.items():
+        name = names.get(meaning, meaning)
+        # What is known stays to the last digit.
+        if name not in cols or cols.missing(name).any():
+            result[name] = values
     flags = catalog.flags | joined("flags")
     result["flags"] = Column(flags, description="why a row is suspect: see decode_flags")
     return result

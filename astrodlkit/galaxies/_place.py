@@ -112,7 +112,8 @@ def on_image(
     # Beyond this no image has a pixel, and whole numbers have no room.
     good = np.asarray((np.abs(place) < 1e9).all(axis=1))
     first = np.zeros(place.shape, np.int64)
-    first[good] = np.floor(place[good] - middle + 0.5).astype(np.int64)
+    # As `extract_cutouts` does.
+    first[good] = np.ceil(place[good] - np.array(shape[::-1]) / 2).astype(np.int64)
     index = np.where(good, 0, -1).astype(np.int32)
     grid = ParentGrid(
         [wcs],
