@@ -19,6 +19,7 @@ _HOMES = {
     "emulate_density_maps": "astrodlkit.cosmicweb",
     "extract_cutouts": "astrodlkit.cutouts",
     "find_similar": "astrodlkit.classify",
+    "insert_cutouts": "astrodlkit.galaxies",
     "list_models": "astrodlkit.pretrained",
     "load_model": "astrodlkit.pretrained",
     "simulate_galaxies": "astrodlkit.galaxies",

@@ -1,7 +1,8 @@
 """Pictures of galaxies for a catalogue, with the structure of real ones."""
 
+from ._insert import insert_cutouts
 from ._noise import NoiseModel
 from ._simulate import simulate_galaxies
 from ._simulator import GalaxySimulator
 
-__all__ = ["GalaxySimulator", "NoiseModel", "simulate_galaxies"]
+__all__ = ["GalaxySimulator", "NoiseModel", "insert_cutouts", "simulate_galaxies"]

@@ -8,7 +8,7 @@ import numpy as np
 from astropy import units as u
 from numpy.typing import NDArray
 
-__all__ = ["Noise", "NoiseModel"]
+__all__ = ["Noise", "NoiseModel", "poisson", "read_gain"]
 
 # Counts from which on they are Gaussian to the last digit.
 _MANY = 1e15
@@ -141,17 +141,27 @@ class Noise:
             if self.gain[i]:
                 # Interpolation may go a little below nothing, and counts cannot.
                 expected = np.maximum(light + self.sky[i], 0)
-                noisy[i] += _poisson(expected * self.gain[i], rng) / self.gain[i] - expected
+                noisy[i] += poisson(expected * self.gain[i], rng) / self.gain[i] - expected
                 variance[i] += expected / self.gain[i]
             noisy[i] += rng.normal(0, np.sqrt(self.variance[i]), light.shape)
         return noisy, variance
 
 
-def _poisson(expected: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+def poisson(expected: NDArray, rng: np.random.Generator) -> NDArray[np.float64]:
     """Counts; Gaussian where there are more than whole numbers have room for."""
     if expected.max(initial=0) < _MANY:
         return rng.poisson(expected).astype(np.float64)
     return expected + np.sqrt(expected) * rng.standard_normal(expected.shape)
+
+
+def read_gain(gain: Any, unit: u.UnitBase) -> float:
+    """Read an argument ``gain``: electrons for each unit."""
+    if not isinstance(gain, u.Quantity):
+        raise TypeError(f"gain={gain!r} has no unit: {gain!r} * u.electron / u.Unit('{unit}')")
+    value = _numbers("gain", gain, (u.electron / unit, unit**-1), 1)
+    if not (np.isfinite(value) & (value > 0)).all():
+        raise ValueError(f"gain must be positive and finite, got {gain}")
+    return float(value[0])
 
 
 def _numbers(name: str, value: Any, units: tuple[u.UnitBase, ...], n: int) -> NDArray[np.float64]:
