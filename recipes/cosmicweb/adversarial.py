@@ -68,7 +68,7 @@ class AdversarialTask(lightning.LightningModule):
         penalty_every: int = 4,
         spectrum_weight: float = 3.0,
         values_weight: float = 3.0,
-        shapes_weight: float = 10.0,
+        shapes_weight: float = 30.0,
         seed: int = 0,
         critic: dict[str, Any] | None = None,
     ) -> None:

@@ -9,13 +9,15 @@ from scipy.special import ndtri
 from astrodlkit.networks import DensityMapNetwork
 
 # Maps for each snapshot, and rounds: what is corrected of the one changes the other.
-N_MAPS, ROUNDS = 10, 8
+N_MAPS, ROUNDS = 12, 8
 # Of the polynomials' terms: those of the second degree and below.
 N_TERMS = 10
 # Part of what the spectrum is off that is corrected in a round.
 STEP = 1.2
 # A quantile is taken where so many pixels lie beyond it.
 BEYOND = 30
+# How many of the quantiles tell how the tails go on, and how steep they may.
+TAIL, SLOPES = 45, (0.2, 1.5)
 
 
 @torch.inference_mode()
@@ -88,8 +90,14 @@ def _shift(field: np.ndarray, values: np.ndarray) -> np.ndarray:
     tail = np.geomspace(BEYOND, len(ranks) / 10, len(values)).astype(int)
     at = np.unique(np.concatenate([at, tail, len(ranks) - 1 - tail]))
     gauss = ndtri((at + 0.5) / len(ranks))
-    inside = values.clip(ranks[at[0]], ranks[at[-1]])
-    return np.interp(inside, ranks[at], gauss) - inside
+    wanted = np.interp(values, ranks[at], gauss)
+    # Beyond, as the last pixels that are known go.
+    for end, inner in ((0, TAIL), (-1, -1 - TAIL)):
+        beyond = values < ranks[at[0]] if end == 0 else values > ranks[at[-1]]
+        slope = (gauss[end] - gauss[inner]) / (ranks[at[end]] - ranks[at[inner]])
+        more = slope.clip(*SLOPES) * (values - ranks[at[end]])
+        wanted = np.where(beyond, gauss[end] + more, wanted)
+    return wanted - values
 
 
 def _fit(coefficients: torch.Tensor, terms: np.ndarray, rows: np.ndarray) -> None:

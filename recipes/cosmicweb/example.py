@@ -31,7 +31,9 @@ def main() -> None:
     kept = {}
     for scale in THICKNESS:
         boxes = read_boxes(args.truth / scale / "test")
-        box = next(b for b in boxes if b.settings["number"] == args.box)
+        box = next((b for b in boxes if b.settings["number"] == args.box), None)
+        if box is None:
+            continue
         # The last snapshot is of today.
         maps = box.maps(-1)
         nyquist = np.pi / box.pixel

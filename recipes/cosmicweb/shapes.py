@@ -2,15 +2,16 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import max_pool2d
 
 # Gaussianised values at which excursion sets are taken, and which peaks are sorted into.
 LEVELS = torch.linspace(-1.8, 3.0, 13)
-PEAKS = torch.linspace(0.0, 4.2, 8)
+PEAKS = torch.linspace(-1.8, 4.2, 13)
 # Width, in such values, of what a step is here.
 SOFT = 0.1
+# Rarer peaks than this share of the most frequent do not count for more.
+RARE = 0.05
 # Every so many maps of a batch are looked at.
-EVERY = 4
+EVERY = 2
 
 
 def shapes(field: Tensor) -> Tensor:
@@ -36,12 +37,11 @@ def shapes(field: Tensor) -> Tensor:
     squares = torch.minimum(edges[0], edges[0].roll(-1, 2)).mean((2, 3))
     joined = sum(edge.mean((2, 3)) for edge in edges)
     area = inside.mean((2, 3))
-    around = torch.cat([field[:, -1:], field, field[:, :1]], 1)
-    around = torch.cat([around[:, :, -1:], around, around[:, :, :1]], 2)
-    highest = max_pool2d(around[:, None], 3, 1)[:, 0].detach()
-    # The highest of nine is the pixel itself at a peak; others fade with what they lack.
-    peak = torch.exp((field - highest) / SOFT)
-    sorted_in = torch.exp(-((field[:, None] - PEAKS[:, None, None]) ** 2) / 0.5)
+    lines = torch.stack([field.roll(shift, 1) for shift in (-1, 0, 1)], 1)
+    sides = torch.cat([lines.roll(1, 3), lines.roll(-1, 3), lines[:, ::2]], 1)
+    peak = torch.sigmoid((field - sides.amax(1)) / SOFT)
+    width = PEAKS[1] - PEAKS[0]
+    sorted_in = torch.exp(-(((field[:, None] - PEAKS[:, None, None]) / width) ** 2))
     peaks = (peak[:, None] * sorted_in).mean((2, 3))
     return torch.cat([area, 4 * area - 2 * joined, area - joined + squares, peaks], 1)
 
@@ -61,7 +61,7 @@ class RunningDifference(nn.Module):
         Share of the old that stays in a step.
     """
 
-    def __init__(self, n_conditions: int = 3, memory: float = 0.98) -> None:
+    def __init__(self, n_conditions: int = 3, memory: float = 0.85) -> None:
         super().__init__()
         self.memory = memory
         n = 3 * len(LEVELS) + len(PEAKS)
@@ -71,7 +71,9 @@ class RunningDifference(nn.Module):
 
     def forward(self, made: Tensor, true: Tensor, conditions: Tensor) -> Tensor:
         """
-        Half the squared difference, a mean over numbers in units of each kind's largest.
+        Half the squared difference, a mean over numbers.
+
+        Those of peaks are in their own units, the others in units of each kind's largest.
 
         Its value is that of this batch; its gradient is that of the running difference.
         """
@@ -85,8 +87,9 @@ class RunningDifference(nn.Module):
             self.size.mul_(keep).add_((1 - keep) * wanted.abs().mean(0))
             self.steps.add_(1)
             seen = 1 - keep**self.steps
-            parts = self.size.split([len(LEVELS)] * 3 + [len(PEAKS)])
-            unit = torch.cat([part.max().expand(len(part)) for part in parts]) / seen
+            *sets, peaks = self.size.split([len(LEVELS)] * 3 + [len(PEAKS)])
+            largest = [part.max().expand(len(part)) for part in sets]
+            unit = torch.cat([*largest, peaks.clamp_min(RARE * peaks.max())]) / seen
             pull = along @ (self.off / seen) / unit**2
             value = (self.off[0] / seen / unit).square().mean() / 2
         loss = (pull * found).sum(0).mean()
