@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from astropy.io import fits
-from astropy.io.registry import IORegistryError
 from astropy.nddata import NDData
 from astropy.table import QTable, Table
 
 from .._flags import decode_flags
 from ..cutouts import read_images
 from ._detect import detect
+from ._input import read_table_file
 from ._output import TABLE_FORMATS, check_output, replace_file, write_table
 
 __all__ = ["classify", "in_words", "write_gallery"]
@@ -44,7 +44,7 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
     if catalog is None:
         sources = _detected(next(iter(data.values())))
     elif not into_folder or catalog.suffix.lower() != ".parquet":
-        sources = _read_table(catalog)
+        sources = read_table_file(catalog)
 
     from ..classify import classify_cutouts
 
@@ -151,14 +151,6 @@ def _holds_image(path: Path) -> bool:
             return any(isinstance(hdu, kinds) and hdu.header["NAXIS"] > 1 for hdu in hdus)
     except OSError:
         return False
-
-
-def _read_table(path: Path) -> QTable:
-    try:
-        return QTable.read(path)
-    except IORegistryError:
-        # The name does not tell the format: columns of text are what is left.
-        return QTable.read(path, format="ascii")
 
 
 def _detected(path: Path) -> QTable:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import astropy.units as u
-
 from .. import __version__
+from ._arguments import hdu, pattern, positive, size
+from ._generate import add_emulate, add_simulate
 from ._output import TABLE_FORMATS
 
 __all__ = ["main"]
@@ -74,7 +74,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"astrodlkit {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_classify, _add_index, _add_emulate, _add_models, _add_demo):
+    for add in (
+        _add_classify,
+        _add_index,
+        add_simulate,
+        add_emulate,
+        _add_models,
+        _add_demo,
+    ):
         command = add(commands)
         command.epilog = _EXIT_CODES
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -126,7 +133,7 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--size",
-        type=_size,
+        type=size,
         help=(
             "width of the stamps: pixels, an angle ('20 arcsec') or a column of the catalogue; "
             "by default it follows the size of each source"
@@ -145,7 +152,7 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
         choices=(0.68, 0.95),
         help="add intervals that cover this part of the truths",
     )
-    command.add_argument("--batch-size", type=_positive, default=256, help="default: %(default)s")
+    command.add_argument("--batch-size", type=positive, default=256, help="default: %(default)s")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     command.add_argument("--no-progress", action="store_true", help="no progress bars")
 
@@ -180,12 +187,12 @@ def _add_index(commands: Any) -> argparse.ArgumentParser:
     command.add_argument(
         "--band",
         action="append",
-        type=_pattern,
+        type=pattern,
         metavar="g=*-g-*.fits",
         help="files of a band, several times; by default the keyword FILTER tells it",
     )
     command.add_argument(
-        "--hdu", type=_hdu, help="number or name of the images' HDUs; by default the first image"
+        "--hdu", type=hdu, help="number or name of the images' HDUs; by default the first image"
     )
     command.add_argument("--no-progress", action="store_true", help="no progress bars")
 
@@ -193,69 +200,6 @@ def _add_index(commands: Any) -> argparse.ArgumentParser:
         from ._index import index
 
         index(args)
-
-    command.set_defaults(run=run)
-    return command
-
-
-def _add_emulate(commands: Any) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        "emulate",
-        help="draw maps of the matter density for a cosmology",
-        description=(
-            "Draw maps of the projected matter density, 1 + delta, such as N-body simulations give."
-        ),
-    )
-    command.add_argument("-n", type=_positive, default=1, help="number of maps (default: 1)")
-    command.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OUT",
-        help="file to write: its name ends in .fits, .h5, .hdf5 or .zarr",
-    )
-    command.add_argument("--preview", type=Path, metavar="PNG", help="picture of the first maps")
-    command.add_argument(
-        "--overwrite", action="store_true", help="replace OUT and PNG if they exist"
-    )
-    command.add_argument(
-        "--box",
-        type=float,
-        nargs="+",
-        default=[500.0],
-        metavar="MPC",
-        help="side of a map in comoving Mpc, or its sides y x (default: 500)",
-    )
-    command.add_argument(
-        "--shape",
-        type=_positive,
-        nargs="+",
-        default=[256],
-        metavar="PIXELS",
-        help="side of a map in pixels, or its sides y x (default: 256)",
-    )
-    command.add_argument(
-        "--cosmology",
-        default="Planck18",
-        help="one of astropy's, or a file that Cosmology.write made (default: %(default)s)",
-    )
-    command.add_argument("--redshift", type=float, default=0.0, help="default: 0")
-    command.add_argument("--sigma8", type=float, help="today; default: the cosmology's")
-    command.add_argument("--seed", type=int, help="the same seed gives the same maps")
-    command.add_argument("-m", "--model", help="default: the one whose pixels fit")
-    command.add_argument(
-        "--unit", default="", help="of surface density ('Msun / Mpc2') instead of 1 + delta"
-    )
-    command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
-    command.add_argument("--no-progress", action="store_true", help="no progress bar")
-
-    def run(args: argparse.Namespace) -> None:
-        from ._emulate import emulate
-
-        if len(args.box) > 2 or len(args.shape) > 2:
-            command.error("--box and --shape take one number, or two along y and x")
-        emulate(args)
 
     command.set_defaults(run=run)
     return command
@@ -306,33 +250,3 @@ def _add_demo(commands: Any) -> argparse.ArgumentParser:
 
     command.set_defaults(run=run)
     return command
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
-    return value
-
-
-def _pattern(text: str) -> tuple[str, str]:
-    band, _, pattern = text.partition("=")
-    if not band or not pattern:
-        raise argparse.ArgumentTypeError(f"must be BAND=PATTERN, got {text!r}")
-    return band, pattern
-
-
-def _hdu(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
-
-
-def _size(text: str) -> float | u.Quantity | str:
-    """Pixels, an angle, or the name of a column."""
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return u.Quantity(text)
-    except (TypeError, ValueError):
-        return text

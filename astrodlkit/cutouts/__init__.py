@@ -5,6 +5,7 @@ from ._extract import extract_cutouts, iter_cutouts
 from ._image import Image
 from ._images import read_images
 from ._index import find_fits, index_images
+from ._parts import write_cutouts
 from ._positions import read_positions, read_table
 from ._tiles import TileIndex, read_tiles
 
@@ -20,4 +21,5 @@ __all__ = [
     "read_positions",
     "read_table",
     "read_tiles",
+    "write_cutouts",
 ]

@@ -20,7 +20,7 @@ from ._positions import read_table
 if TYPE_CHECKING:
     from ._cutouts import Cutouts
 
-__all__ = ["from_table", "read", "to_table", "write"]
+__all__ = ["from_table", "plain_table", "read", "to_table", "write"]
 
 # Upper case and short: FITS keywords are.
 _META = "CUTOUTS"
@@ -97,11 +97,7 @@ def write(cutouts: "Cutouts", path: PathLike, *, overwrite: bool) -> None:
     suffix, options = _format(path)
     if path.exists() and not overwrite:
         raise OSError(f"{path} exists: pass overwrite=True to replace it")
-    table = to_table(cutouts)
-    # The unit is in the text already; neither FITS nor HDF5 knows all of astropy's.
-    for name in ("cutout", "cutout_variance"):
-        if name in table.colnames:
-            table.replace_column(name, _plain(table[name]), copy=False)
+    table = plain_table(cutouts)
     if options["format"] == "hdf5":
         options |= {"serialize_meta": True}
     # Written beside the target, so that putting it there is one step.
@@ -109,6 +105,16 @@ def write(cutouts: "Cutouts", path: PathLike, *, overwrite: bool) -> None:
         part = Path(folder, "part" + suffix)
         table.write(part, **options)
         part.replace(path)
+
+
+def plain_table(cutouts: "Cutouts") -> QTable:
+    """The table of cutouts that files hold."""
+    table = to_table(cutouts)
+    # The unit is in the text already; neither FITS nor HDF5 knows all of astropy's.
+    for name in ("cutout", "cutout_variance"):
+        if name in table.colnames:
+            table.replace_column(name, _plain(table[name]), copy=False)
+    return table
 
 
 def read(path: PathLike) -> "Cutouts":

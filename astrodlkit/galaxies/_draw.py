@@ -167,7 +167,7 @@ def draw_cutouts(
         positions=None if positions is None else positions[here],
         flags=flags,
         wcs=None if grid is None else grid[here],
-        meta={**catalog.table.meta, "astrodlkit": provenance},
+        meta={"astrodlkit": provenance},
     )
 
 

@@ -1,0 +1,129 @@
+"""``astrodlkit simulate``: from a catalogue to a file of stamps."""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import astropy.units as u
+from astropy.table import QTable
+
+from .._flags import decode_flags
+from ._input import read_table_file
+from ._output import check_output, replace_file
+
+__all__ = ["simulate"]
+
+# Galaxies in the preview.
+_SHOWN = 48
+_NOISE = ("gain", "sky_level", "read_noise", "background_rms")
+
+
+def simulate(args: argparse.Namespace) -> None:
+    """
+    Carry out the command.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        The options, as `astrodlkit.cli.main` reads them.
+    """
+    from ..cutouts import write_cutouts
+    from ..galaxies._simulate import find_simulator
+
+    check_output(args.output, (".fits", ".fit"), overwrite=args.overwrite)
+    if args.preview is not None:
+        check_output(args.preview, (".png",), overwrite=args.overwrite)
+    if not args.catalog.is_file():
+        raise FileNotFoundError(f"{args.catalog}: there is no such file")
+    table = read_table_file(args.catalog)
+    options = {
+        "psf": _read_psf(args),
+        "pixel_scale": args.pixel_scale * u.arcsec,
+        "shape": args.shape,
+        "noise": _read_noise(args),
+        "bands": args.bands,
+        "rng": args.seed,
+        "columns": _read_columns(args.column, table),
+        "unit": args.unit,
+        "zero_point": args.zero_point,
+    }
+    simulator = find_simulator(args.model, args.device)
+    seen = _Seen()
+    if len(table):
+        progress = False if args.no_progress else None
+        parts: Iterable[Any] = simulator.stream(
+            table, batch_size=args.batch_size, progress=progress, **options
+        )
+    else:
+        parts = [simulator.simulate(table, **options)]
+    replace_file(
+        args.output, lambda part: write_cutouts(seen.passing(parts), part), overwrite=args.overwrite
+    )
+    print(f"{seen.in_words()}: {args.output}")
+    if args.preview is not None and seen.first is not None and len(seen.first):
+        from ..galaxies import plot_cutouts
+
+        figure = plot_cutouts(seen.first)
+        replace_file(
+            args.preview, lambda part: figure.savefig(part, dpi=150), overwrite=args.overwrite
+        )
+        print(f"picture: {args.preview}")
+
+
+class _Seen:
+    """What is remembered of stamps that go by."""
+
+    def __init__(self) -> None:
+        self.first: Any = None
+        self.n = 0
+        self.flags: Counter[str] = Counter()
+
+    def passing(self, parts: Iterable[Any]) -> Iterator[Any]:
+        """The parts as they come."""
+        for part in parts:
+            if self.first is None:
+                self.first = part[:_SHOWN]
+            self.n += len(part)
+            self.flags.update(name for names in decode_flags(part.flags) for name in names)
+            yield part
+
+    def in_words(self) -> str:
+        """What has gone by, as a sentence."""
+        about = self.first.meta["astrodlkit"]
+        words = f"{self.n} galaxies from {about['model']}, seed {about['seed']}"
+        # Both go with no_result.
+        for name in ("masked_pixels", "non_finite", "all_masked"):
+            self.flags.pop(name, None)
+        if self.flags:
+            words += f"; flags: {', '.join(f'{n} {name}' for name, n in self.flags.most_common())}"
+        return words
+
+
+def _read_psf(args: argparse.Namespace) -> Any:
+    """A width, a picture, or nothing."""
+    if args.psf is None:
+        return None if args.psf_fwhm is None else args.psf_fwhm * u.arcsec
+    from ..cutouts import read_images
+
+    (image,) = read_images(args.psf).values()
+    return image.values((slice(None), slice(None)))
+
+
+def _read_noise(args: argparse.Namespace) -> Any:
+    from ..galaxies import NoiseModel
+
+    given = {name: getattr(args, name) for name in _NOISE if getattr(args, name) is not None}
+    return NoiseModel(**given) if given else None
+
+
+def _read_columns(given: list[tuple[str, str, str]] | None, table: QTable) -> dict[str, str]:
+    """Names of columns; units are given to those that have none."""
+    for meaning, name, unit in given or []:
+        if not unit:
+            continue
+        if name not in table.colnames:
+            raise ValueError(f"--column {meaning}={name}: the table has {table.colnames}")
+        if getattr(table[name], "unit", None) is None:
+            table[name] = table[name] * u.Unit(unit)
+    return {meaning: name for meaning, name, _ in given or []}

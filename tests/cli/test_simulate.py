@@ -1,0 +1,162 @@
+"""``astrodlkit simulate``, from arguments to files."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+import torch
+from astropy.io import fits
+from astropy.table import QTable, Table
+from numpy.testing import assert_allclose
+
+from astrodlkit import Cutouts, load_model
+from astrodlkit.cli import main
+from astrodlkit.networks import build
+from astrodlkit.pretrained import ModelCard, save_model
+from astrodlkit.specs import TemplateSpec
+
+pytest.importorskip("galsim")
+
+DOMAIN = {"axis_ratio": (0.1, 1), "sersic_index": (0.5, 5), "g_r": (0, 1.2), "r_i": (-0.1, 0.6)}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A network that has learned nothing: Sersic profiles."""
+    card = ModelCard(
+        name="profiles",
+        title="Sersic profiles",
+        task="simulate",
+        architecture="galaxy-templates",
+        options={
+            "condition_names": list(DOMAIN), "widths": [8, 8, 8, 8], "n_global": 4, "n_local": 1,
+            "n_table": 16,
+        },
+        templates=TemplateSpec(
+            side=80, half_light=9, bands=("g", "r", "i"), reference="r", psf_fwhm=0.3,
+            psf_fwhm_95=0.5, domain=DOMAIN,
+        ),
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        network = build(card.architecture, **card.options)
+    folder = tmp_path_factory.mktemp("model")
+    save_model(folder, card, network)
+    return folder
+
+
+@pytest.fixture
+def run(capsys, model):
+    """Run the command; give its exit code, the lines on stdout, and those on stderr."""
+
+    def run(*arguments):
+        code = main(["simulate", *map(str, arguments), "-m", str(model), "--no-progress"])
+        captured = capsys.readouterr()
+        return code, captured.out.splitlines(), captured.err.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    n = 70
+    rng = np.random.default_rng(1)
+    table = QTable({"mag": rng.uniform(20, 23, n)})
+    table["half_light_radius"] = rng.uniform(0.3, 0.9, n) * u.arcsec
+    table["ra"], table["dec"] = rng.uniform(10, 11, (2, n)) * u.deg
+    path = tmp_path / "catalog.ecsv"
+    table.write(path)
+    return path
+
+
+SMALL = ("--psf-fwhm", 0.7, "--pixel-scale", 0.2, "--shape", 24, "--seed", 3)
+
+
+def test_stamps_and_preview(run, catalog, tmp_path, model):
+    out, png = tmp_path / "stamps.fits", tmp_path / "stamps.png"
+    code, words, errors = run(
+        catalog, *SMALL, "--bands", "g,r,i", "-o", out, "--preview", png, "--batch-size", 32
+    )
+    assert (code, errors) == (0, [])
+    assert words[0].startswith("70 galaxies from profiles, seed 3")
+    assert words[0].endswith(f": {out}")
+    assert words[1] == f"picture: {png}"
+    assert png.read_bytes().startswith(b"\x89PNG")
+    stamps = Cutouts.read(out)
+    wanted = load_model(model).simulate(
+        QTable.read(catalog), psf=0.7 * u.arcsec, pixel_scale=0.2 * u.arcsec, shape=24,
+        bands=("g", "r", "i"), rng=3,
+    )  # fmt: skip
+    assert stamps.bands == ("g", "r", "i")
+    assert stamps.unit == u.nJy
+    assert_allclose(stamps.data, wanted.data, rtol=1e-5)
+    for where in ((0, 0), (23, 5)):
+        places = [each.image(65).wcs.pixel_to_world(*where) for each in (stamps, wanted)]
+        assert places[0].separation(places[1]) < 1e-6 * u.arcsec
+
+
+def test_names_units_noise_and_a_psf_of_a_file(run, tmp_path):
+    path, out, psf = tmp_path / "plain.csv", tmp_path / "stamps.fits", tmp_path / "psf.fits"
+    Table({"m": [20.0, 21.0], "Re": [0.5, 0.4]}).write(path)
+    y, x = np.mgrid[-7:8, -7:8]
+    image = np.exp(-(x**2 + y**2) / 8)
+    fits.writeto(psf, image / image.sum())
+    options = (
+        *("--psf", psf, "--pixel-scale", 0.2, "--shape", 32, "-o", out, "--zero-point", 25),
+        *("--column", "mag=m", "--column", "half_light_radius=Re:arcsec"),
+    )
+    code, _, errors = run(
+        *(path, *options, "--sky-level", "30 adu", "--gain", "2 electron / adu"),
+        *("--read-noise", "5 electron"),
+    )
+    assert (code, errors) == (0, [])
+    stamps = Cutouts.read(out)
+    assert stamps.unit == u.adu
+    assert_allclose(stamps.variance[0, 0, 0, 0], 15 + 6.25, rtol=0.05)
+    assert stamps.data[0].sum() == pytest.approx(100, abs=5 * np.sqrt(32**2 * 22))
+    code, _, errors = run(path, *SMALL, "-o", tmp_path / "b.fits", "--column", "mag=m")
+    assert code == 1
+    assert "no column 'half_light_radius'" in errors[0]
+    code, _, errors = run(path, *SMALL, "-o", tmp_path / "b.fits", "--column", "mag=M:mag")
+    assert "--column mag=M: the table has ['m', 'Re']" in errors[0]
+
+
+def test_an_empty_catalogue(run, tmp_path):
+    path, out = tmp_path / "empty.ecsv", tmp_path / "stamps.fits"
+    QTable({"mag": [20.0], "half_light_radius": [1] * u.arcsec})[:0].write(path)
+    code, words, errors = run(path, *SMALL, "-o", out, "--preview", tmp_path / "a.png")
+    assert (code, errors) == (0, [])
+    assert words == [f"0 galaxies from profiles, seed 3: {out}"]
+    assert Cutouts.read(out).shape == (0, 1, 24, 24)
+
+
+def test_rows_that_cannot_be_drawn_are_told(run, tmp_path):
+    path, out = tmp_path / "bad.ecsv", tmp_path / "stamps.fits"
+    QTable({"mag": [20.0, np.nan], "half_light_radius": [1, 1] * u.arcsec}).write(path)
+    code, words, _ = run(path, *SMALL, "-o", out)
+    assert code == 0
+    assert "1 invalid_value" in words[0]
+    assert "1 no_result" in words[0]
+    assert Cutouts.read(out).mask[1].all()
+
+
+def test_what_is_refused(run, catalog, tmp_path, capsys):
+    out = tmp_path / "stamps.fits"
+    out.write_text("precious")
+    code, _, errors = run(catalog, *SMALL, "-o", out)
+    assert (code, errors) == (1, [f"astrodlkit: error: {out} exists; --overwrite replaces it"])
+    assert out.read_text() == "precious"
+    assert run(catalog, *SMALL, "-o", out, "--overwrite")[0] == 0
+    code, _, errors = run(catalog, *SMALL, "-o", tmp_path / "a.h5")
+    assert "the name must end in one of .fits, .fit" in errors[0]
+    code, _, errors = run(tmp_path / "nothing.fits", *SMALL, "-o", tmp_path / "a.fits")
+    assert "there is no such file" in errors[0]
+    code, _, errors = run(catalog, *SMALL, "-o", tmp_path / "a.fits", "--gain", "2 electron / nJy")
+    assert "give sky_level (with gain) or background_rms" in errors[0]
+    code, _, errors = run(catalog, *SMALL, "-o", tmp_path / "a.fits", "--bands", "z")
+    assert "bands must be of g, r, i" in errors[0]
+    for wrong in (("--column", "mag"), ("--gain", "a"), ("--shape", "0"), ("--psf", "a.fits")):
+        with pytest.raises(SystemExit):
+            main(["simulate", str(catalog), *map(str, SMALL), "-o", "a.fits", *wrong])
+    assert "must be MEANING=NAME" in capsys.readouterr().err
+    assert not (tmp_path / "a.fits").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["catalog.ecsv", "stamps.fits"]
