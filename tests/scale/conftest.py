@@ -13,9 +13,6 @@ from astrodlkit.cutouts import index_images
 from astrodlkit.networks import build
 from astrodlkit.specs import Head, InputSpec, LuptonStretch, OutputSpec
 
-pytest.importorskip("pyarrow")
-pytest.importorskip("pandas")
-
 HEADS = (
     Head(name="class", kind="classes", labels=("round", "disc", "star")),
     Head(
@@ -70,17 +67,17 @@ def model(tmp_path_factory):
 def tan(x0=0, y0=0):
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
-    wcs.wcs.crval, wcs.wcs.cdelt = (150.0, 2.0), (-1.1e-4, 1.1e-4)
+    wcs.wcs.crval, wcs.wcs.cdelt = (150.0, 2.0), (-0.01, 0.01)
     wcs.wcs.crpix = 201 - x0, 201 - y0
     return wcs
 
 
 @pytest.fixture(scope="session")
 def tiles(tmp_path_factory):
-    """Index of three bands of a sky of noise, as four overlapping tiles each."""
+    """Index of three bands of four degrees of noise, as four overlapping tiles each."""
     folder = tmp_path_factory.mktemp("tiles")
     rng = np.random.default_rng(8)
-    image = rng.normal(0.1, 0.1, (400, 400))
+    image = rng.normal(800, 800, (400, 400))
     for name, (x0, y0) in {"a": (0, 0), "b": (140, 0), "c": (0, 140), "d": (140, 140)}.items():
         for k, band in enumerate("gri"):
             header = tan(x0, y0).to_header()
@@ -102,7 +99,7 @@ def sources():
             "id": np.arange(N) * 10,
             "ra": sky.ra,
             "dec": sky.dec,
-            "half_light_radius": rng.uniform(0.8, 1.6, N).astype("f4") * u.arcsec,
+            "half_light_radius": rng.uniform(72, 144, N).astype("f4") * u.arcsec,
         }
     )
     table["ra"][7] = 10 * u.deg
@@ -117,3 +114,16 @@ def frame(sources):
 
     columns = {name: getattr(sources[name], "value", sources[name]) for name in sources.colnames}
     return pd.DataFrame(columns | {"name": [f"source {i}" for i in range(N)]})
+
+
+@pytest.fixture(scope="session")
+def client():
+    """Two worker processes of one thread."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client

@@ -12,7 +12,7 @@ from astrodlkit import classify_cutouts as in_memory
 from astrodlkit.scale import classify_cutouts
 
 dd = pytest.importorskip("dask.dataframe")
-distributed = pytest.importorskip("distributed")
+pytest.importorskip("distributed")
 pd = pytest.importorskip("pandas")
 
 # Two processes that import torch, on a machine that may be busy.
@@ -20,17 +20,6 @@ pytestmark = pytest.mark.slow
 PATIENCE = 600
 
 UNITS = {"half_light_radius": "arcsec"}
-
-
-@pytest.fixture(scope="module")
-def client():
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
 
 
 @pytest.fixture(scope="module")
