@@ -11,8 +11,8 @@ from astropy.table import QTable
 from astrodlkit import classify_cutouts as in_memory
 from astrodlkit.scale import classify_cutouts
 
-dd = pytest.importorskip("dask.dataframe")
 pytest.importorskip("distributed")
+dd = pytest.importorskip("dask.dataframe")
 pd = pytest.importorskip("pandas")
 
 # Two processes that import torch, on a machine that may be busy.

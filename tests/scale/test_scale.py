@@ -22,9 +22,9 @@ from astrodlkit.scale._images import Images, find_images, open_images
 from astrodlkit.scale._models import ModelName, find_models, load_predictor
 from astrodlkit.scale._partition import Job
 
+pytest.importorskip("distributed")
 dd = pytest.importorskip("dask.dataframe")
 da = pytest.importorskip("dask.array")
-pytest.importorskip("distributed")
 pd = pytest.importorskip("pandas")
 
 UNITS = {"half_light_radius": "arcsec"}
