@@ -7,7 +7,7 @@ from ._parts import TableParts, write_durably, write_parts
 from ._progress import progress_bar
 from ._run import check_batch_size, run_batches
 from ._source import open_rows
-from ._threads import prefetch
+from ._threads import map_ahead, prefetch
 
 __all__ = [
     "BFLOAT16_TOLERANCE",
@@ -15,6 +15,7 @@ __all__ = [
     "TableParts",
     "check_batch_size",
     "fingerprint",
+    "map_ahead",
     "open_rows",
     "prefetch",
     "progress_bar",

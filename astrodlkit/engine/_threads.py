@@ -1,15 +1,18 @@
 """Threads that do not wait for each other."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, TypeVar
 
 import torch
 
-__all__ = ["prefetch", "worker_pool"]
+__all__ = ["map_ahead", "prefetch", "worker_pool"]
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 # Held while torch's number of threads is another for a moment.
@@ -82,3 +85,41 @@ def prefetch(items: Iterable[T]) -> Iterator[T]:
         while (item := coming.result()) is not end:
             coming = pool.submit(next, iterator, end)
             yield item
+
+
+def map_ahead(function: Callable[[S], T], items: Iterable[S], *, workers: int) -> Iterator[T]:
+    """
+    Call a function in threads while the caller works on earlier answers.
+
+    Parameters
+    ----------
+    function : callable
+        Has one of torch's threads.
+    items : iterable
+        What it is called with.
+    workers : int
+        Calls at once, and answers held in advance.
+
+    Yields
+    ------
+    answer : object
+        The answers, in order.
+
+    Examples
+    --------
+    >>> from astrodlkit.engine import map_ahead
+    >>> list(map_ahead(abs, [-1, 2, -3], workers=2))
+    [1, 2, 3]
+    """
+    left = iter(items)
+    with worker_pool(workers, threads=1) as pool:
+        coming = deque(pool.submit(function, item) for item in islice(left, workers))
+        try:
+            while coming:
+                answer = coming.popleft().result()
+                coming.extend(pool.submit(function, item) for item in islice(left, 1))
+                yield answer
+        finally:
+            # Of a caller who has enough, or an error.
+            for future in coming:
+                future.cancel()

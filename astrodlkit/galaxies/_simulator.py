@@ -16,7 +16,7 @@ from .._flags import Flag
 from .._rng import read_seed
 from .._typing import Progress
 from ..cutouts import Cutouts
-from ..engine import check_batch_size, prefetch, progress_bar, resolve_device
+from ..engine import check_batch_size, map_ahead, progress_bar, resolve_device
 from ..pretrained import ModelCard
 from ._catalog import OPTIONS, Catalog
 from ._complete import completed
@@ -29,8 +29,8 @@ from ._templates import ROWS, Galaxies, make_galaxies
 
 __all__ = ["GalaxySimulator"]
 
-# Rows of which templates are in memory together.
-_STEP = 4 * ROWS
+# Rows of which templates are made together.
+_STEP = 2 * ROWS
 
 
 class GalaxySimulator:
@@ -372,9 +372,12 @@ class GalaxySimulator:
         # From rows on that the network always takes together.
         starts = range(rows.start - rows.start % ROWS, rows.stop, _STEP)
         chunks = (range(start, min(start + _STEP, rows.stop)) for start in starts)
-        made = prefetch(
-            (chunk.start, self._galaxies(request.catalog, request.seed, chunk)) for chunk in chunks
-        )
+
+        def make(chunk: range) -> tuple[int, Galaxies]:
+            return chunk.start, self._galaxies(request.catalog, request.seed, chunk)
+
+        workers = torch.get_num_threads() if self.device.type == "cpu" else 1
+        made = map_ahead(make, chunks, workers=workers)
         with progress_bar(
             len(rows), progress, description=self.card.name, unit="galaxy"
         ) as advance:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from astrodlkit.engine import prefetch
+from astrodlkit.engine import map_ahead, prefetch
 from astrodlkit.engine._threads import worker_pool
 
 
@@ -59,3 +59,26 @@ def test_workers_have_their_number_of_torchs_threads_and_others_keep_theirs():
         assert list(prefetch(torch.get_num_threads() for _ in range(3))) == [1, 1, 1]
     finally:
         torch.set_num_threads(usual)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_map_ahead_keeps_the_order_and_is_so_far_ahead(workers):
+    asked = []
+
+    def double(x):
+        asked.append(x)
+        return 2 * x
+
+    answers = map_ahead(double, range(20), workers=workers)
+    assert next(answers) == 0
+    assert len(asked) <= 2 * workers + 1
+    assert list(answers) == list(range(2, 40, 2))
+    assert list(map_ahead(double, [], workers=workers)) == []
+
+
+def test_map_ahead_hands_on_errors_and_stops_when_it_is_left():
+    with pytest.raises(ZeroDivisionError):
+        list(map_ahead(lambda x: 1 / x, [1, 0, 2], workers=2))
+    answers = map_ahead(abs, range(1000), workers=2)
+    next(answers)
+    answers.close()
