@@ -48,7 +48,7 @@ class PeriodicUNet(nn.Module):
         widths: Sequence[int],
         n_conditions: int,
         n_hidden: int = 64,
-        tile: int = 1024,
+        tile: int = 2048,
     ) -> None:
         super().__init__()
         self.step, self.tile = 2 ** len(widths), tile

@@ -19,10 +19,12 @@ BEYOND = 30
 LOW = slice(1, 6)
 # Where no pixel is empty the logarithm of 1 + delta is that of this or more.
 LEAST = 1e-4
-# Terms of the polynomials in which boxes of half the side are corrected: up to the first degree.
-N_FEW = 4
-# Terms in which spectra differ from halofit: up to the second degree.
-N_SOME = 10
+# Terms in which spectra differ from halofit: up to the second degree where waves are short, to the
+# first where there are few modes; in between, in units of the Nyquist frequency, a part of both.
+N_SOME, N_FEW = 10, 4
+SHORT = (0.3, 0.6)
+# Below this, in the same units, boxes of the whole side differ from those of half by one factor.
+LONG = 0.2
 # How the webs are made: see DensityMapNetwork.
 WEBS = {
     "500mpc": {"strength": 0.8, "coherence": 8.0},
@@ -195,9 +197,9 @@ def make_network(
     """
     A network whose Gaussian field and distribution are those of the boxes.
 
-    Boxes of half the side, of which there are many, lack the longest waves; what that changes is
-    taken from those of the whole side, where there are any. The spectrum of the maps comes with
-    the network, in the form of its ``spectrum``.
+    Boxes of half the side, of which there are many, lack the longest waves; what that changes at
+    each wave number is taken from those of the whole side, where there are any. The spectrum of the
+    maps comes with the network, in the form of its ``spectrum``.
     """
     webs = WEBS[boxes[0].settings["scale"]]
     network = DensityMapNetwork(pixel=boxes[0].pixel, **webs, **options)
@@ -208,15 +210,22 @@ def make_network(
     distribution = fit_distribution(quantiles, terms, values)
     ratio, left = fit_terms(terms[:, :N_SOME], beyond)
     print(f"log P(k) / halofit: RMS {left:.4f} off the polynomials")
+    few = np.zeros_like(ratio)
+    few[:N_FEW] = fit_terms(terms[:, :N_FEW], beyond)[0]
+    longest, shortest = np.log(np.array(SHORT) * np.pi / network.pixel)
+    short = ((log_k - longest) / (shortest - longest)).clip(0, 1)
+    ratio = (1 - short) * few + short * ratio
     if whole:
         some, _, beyond, quantiles = measured(whole, network, values, log_k)
-        few = some[:, :N_FEW]
-        ratio[:N_FEW] += fit_terms(few, beyond - some[:, :N_SOME] @ ratio)[0]
-        more = np.log(np.maximum(quantiles, LEAST)) - some @ distribution
-        known = np.isfinite(more).all(0)
-        first, last = np.flatnonzero(known)[[0, -1]]
-        found = fit_terms(few, more[:, known])[0]
-        distribution[:N_FEW] += found[:, np.arange(len(values)).clip(first, last) - first]
+        more = (beyond - some[:, :N_SOME] @ ratio).mean(0)
+        # Long waves, of which there are few, together: each counts as often as there are such.
+        long = log_k < np.log(LONG * np.pi / network.pixel)
+        more[long] = np.average(more[long], weights=np.exp(2 * log_k[long]))
+        print(f"P(k) of whole boxes: {np.exp(more).round(3).tolist()} of that")
+        ratio[0] += more
+        more = (np.log(np.maximum(quantiles, LEAST)) - some @ distribution).mean(0)
+        first, last = np.flatnonzero(np.isfinite(more))[[0, -1]]
+        distribution[0] += more[np.arange(len(values)).clip(first, last)]
     smooth, left = fit_terms(terms, halofit + terms[:, :N_SOME] @ ratio)
     print(f"log P(k): RMS {left:.4f} off the polynomials")
     rows = [
