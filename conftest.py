@@ -10,11 +10,6 @@ from pytest_astropy_header.display import PYTEST_HEADER_MODULES, TESTED_VERSIONS
 
 import astrodlkit
 
-# Its examples need a model that not every checkout has.
-collect_ignore = []
-if not astrodlkit.list_models("sdss-galaxies"):
-    collect_ignore.append("docs/user_guide/mock_galaxies.rst")
-
 # In ci the examples are the same in every run, and a slow machine is no failure.
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=2000)

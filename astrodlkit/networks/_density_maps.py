@@ -309,7 +309,8 @@ class DensityMapNetwork(nn.Module):
         gauss = torch.linspace(*self.values, device=table.device).square().neg() / 2
         weights = gauss.softmax(0)
         mean = (table * weights).sum(1, keepdim=True)
-        return ((table - mean).square() * weights).sum(1).sqrt()
+        # A network without a distribution yet has the same density everywhere.
+        return ((table - mean).square() * weights).sum(1).sqrt().clamp_min(1e-6)
 
     def standard(self, conditions: Tensor) -> Tensor:
         """

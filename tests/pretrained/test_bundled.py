@@ -45,7 +45,11 @@ def test_the_card_is_complete(name):
     assert card.intended_use
     assert card.not_for
     assert card.astrodlkit_version
-    assert card.output.heads if card.task == "classify" else card.maps.fixed
+    assert {
+        "classify": lambda: card.output.heads,
+        "emulate": lambda: card.maps.fixed,
+        "simulate": lambda: card.templates.domain,
+    }[card.task]()
 
 
 @every_model
@@ -54,6 +58,9 @@ def test_the_module_loads_and_keeps_the_contract_of_its_card(name):
     assert not model.module.training
     if model.card.task == "emulate":
         assert model.module.pixel == pytest.approx(model.card.maps.pixel)
+        return
+    if model.card.task == "simulate":
+        assert model.module.side == model.card.templates.side
         return
     images = torch.from_numpy(
         np.random.default_rng(1).normal(size=(2, 3, *model.card.input.shape)).astype("f4")
