@@ -69,7 +69,9 @@ def compare(name: str, n: int, repeats: int) -> float:
                 times[step].append((perf_counter() - start) / n)
     middle = {step: float(np.median(values)) for step, values in times.items()}
     print(f"{bench.emulator!r}: {n} maps of 256 x 256 pixels, median of {repeats} rounds")
-    for step, text in zip(steps, ("sample", "network alone", "its convolutions alone"), strict=True):
+    for step, text in zip(
+        steps, ("sample", "network alone", "its convolutions alone"), strict=True
+    ):
         print(f"  {text:24} {1e3 * middle[step]:7.1f} ms a map, {1 / middle[step]:6.1f} a second")
     for below in steps[1:]:
         ratio = np.median(np.array(times["sample"]) / times[below])
