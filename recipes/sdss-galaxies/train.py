@@ -16,6 +16,7 @@ from candidates import CANDIDATES, TemplateTask
 from rows import Batches, Rows
 from torch.utils.data import DataLoader
 
+from astrodlkit import load_model
 from astrodlkit.networks import GalaxyTemplateNetwork
 from astrodlkit.training import fit
 
@@ -34,7 +35,9 @@ def make_network(training: Rows, seed: int) -> GalaxyTemplateNetwork:
 
 
 def read_network(path: Path) -> GalaxyTemplateNetwork:
-    """A folder of this script, network.pt or a checkpoint."""
+    """A folder of this script, network.pt, a checkpoint, or the name of a model."""
+    if not path.exists():
+        return load_model(str(path), device="cpu").module
     path = path / "network.pt" if path.is_dir() else path
     state = torch.load(path, weights_only=True, map_location="cpu")
     if path.suffix == ".ckpt":
@@ -53,7 +56,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder of templates.py and conditions.py")
     parser.add_argument("folder", type=Path, help="folder for checkpoints, outside the repository")
     parser.add_argument("--candidate", choices=CANDIDATES, default="vae")
-    parser.add_argument("--start", type=Path, help="network to start from; its folder or file")
+    parser.add_argument("--start", type=Path, help="network to start from: folder, file or name")
     parser.add_argument("--steps", type=int, help="by default those of the candidate")
     parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
     parser.add_argument("--batch-size", type=int, default=32)
