@@ -57,7 +57,8 @@ def fit(
         ``max_steps``, 1,000 at most: a longer one would still hold weights
         from before they were trained.
     checkpoint_every : int, optional
-        Steps between checkpoints.
+        Steps between checkpoints; with ``patience`` there is one after each
+        epoch instead.
     precision : str, optional
         As Lightning's trainer takes it.
     progress : bool, optional
@@ -93,9 +94,11 @@ def fit(
     # Its notices of devices, and advertisements.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     folder = Path(folder)
-    last = callbacks.ModelCheckpoint(
-        folder, save_last=True, every_n_train_steps=checkpoint_every, save_top_k=0
-    )
+    # With a validation, after it: what is last must know which is best.
+    when: dict[str, Any] = {"every_n_train_steps": checkpoint_every}
+    if patience is not None:
+        when = {"every_n_epochs": 1, "save_on_train_epoch_end": True}
+    last = callbacks.ModelCheckpoint(folder, save_last=True, save_top_k=0, **when)
     kept = [last]
     if patience is not None:
         best = callbacks.ModelCheckpoint(
