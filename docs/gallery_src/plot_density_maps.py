@@ -20,12 +20,15 @@ from astrodlkit import emulate_density_maps
 from astrodlkit.cosmicweb import plot_density_maps
 from astrodlkit.metrics import power_spectrum
 
+
+def flat(matter):
+    like = {name: getattr(Planck18, name) for name in ("H0", "Tcmb0", "Neff", "Ob0")}
+    return FlatLambdaCDM(Om0=matter, **like)
+
+
 simulated = np.load("density_maps.npz")
 matter, sigma8 = simulated["500mpc_cosmology"]
-cosmology = FlatLambdaCDM(
-    H0=Planck18.H0, Om0=matter, Tcmb0=Planck18.Tcmb0, Neff=Planck18.Neff, Ob0=Planck18.Ob0
-)
-emulated = emulate_density_maps(48, cosmology=cosmology, sigma8=sigma8, rng=1)
+emulated = emulate_density_maps(48, cosmology=flat(matter), sigma8=sigma8, rng=1)
 
 # %%
 # Above two simulated maps, below two emulated ones, on one logarithmic scale. They have no
@@ -76,9 +79,8 @@ figure, axes = plt.subplots(1, 5, figsize=(15, 3.3))
 for axis, (matter, sigma8) in zip(
     axes, ((0.2, 0.8), (0.31, 0.65), (0.31, 0.8), (0.31, 0.95), (0.45, 0.8)), strict=True
 ):
-    chosen = cosmology.clone(Om0=matter)
     maps = emulate_density_maps(
-        box_size=250 * u.Mpc, shape=(128, 128), cosmology=chosen, sigma8=sigma8, rng=3
+        box_size=250 * u.Mpc, shape=(128, 128), cosmology=flat(matter), sigma8=sigma8, rng=3
     )
     axis.imshow(np.log10(maps.data[0] + 0.05), vmin=-1, vmax=1.3, cmap="magma", origin="lower")
     axis.set(xticks=[], yticks=[], title=f"$\\Omega_m$ {matter}, $\\sigma_8$ {sigma8}")
