@@ -92,6 +92,7 @@ plt.show()
 # time.
 
 for redshift in (2, 1, 0):
-    plot_density_maps(emulate_density_maps(2, redshift=redshift, rng=3))
-    plt.suptitle(f"z = {redshift}")
+    maps = emulate_density_maps(2, redshift=redshift, rng=3)
+    figure = plot_density_maps(maps, figure=plt.figure())
+    figure.suptitle(f"z = {redshift}", x=0.02, ha="left")
     plt.show()
