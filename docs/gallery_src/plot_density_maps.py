@@ -93,6 +93,5 @@ plt.show()
 
 for redshift in (2, 1, 0):
     maps = emulate_density_maps(2, redshift=redshift, rng=3)
-    figure = plot_density_maps(maps, figure=plt.figure())
-    figure.suptitle(f"z = {redshift}", x=0.02, ha="left")
+    plot_density_maps(maps, figure=plt.figure())
     plt.show()
