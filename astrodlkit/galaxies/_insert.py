@@ -48,7 +48,7 @@ def insert_cutouts(
     Parameters
     ----------
     image : `~astropy.nddata.NDData` or `~astropy.nddata.CCDData`
-        One band, with a celestial WCS, such as `CCDData.read` gives; it stays as
+        One band, with a celestial WCS, such as ``CCDData.read`` gives; it stays as
         it is.
     cutouts : `~astrodlkit.Cutouts`, length n
         Stamps with a WCS, as `simulate_galaxies` makes them from a table with
