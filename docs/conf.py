@@ -51,8 +51,8 @@ _builtins = (
 _errors = "FileExistsError FileNotFoundError ImportError KeyboardInterrupt OSError RuntimeError"
 _errors += " SystemExit TypeError ValueError AttributeError IndexError KeyError"
 nitpick_ignore_regex = [
-    (r"py:.*", r"(argparse|astropy|galsim|h5py|lightning|matplotlib|numpy|pandas|pathlib|photutils)\..*"),
-    (r"py:.*", r"(PIL|reproject|safetensors|scipy|skimage|timm|torch|torchvision|tqdm)\..*"),
+    (r"py:.*", r"(argparse|astropy|h5py|lightning|matplotlib|numpy|pandas|pathlib|photutils)\..*"),
+    (r"py:.*", r"(PIL|galsim|reproject|safetensors|scipy|skimage|timm|torch|torchvision|tqdm)\..*"),
     (r"py:.*", rf"({'|'.join((_builtins + ' ' + _errors).split())})"),
 ]
 
