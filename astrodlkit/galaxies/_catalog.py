@@ -28,7 +28,7 @@ from ._fluxes import (
 
 __all__ = ["OPTIONS", "Catalog"]
 
-OPTIONS = ("bands", "columns", "cosmology", "unit", "zero_point")
+OPTIONS = ("bands", "columns", "cosmology", "unit", "zero_point", "first")
 """Arguments that say how a catalogue is to be read."""
 
 _BAD = int(Flag.INVALID_VALUE | Flag.NO_RESULT)
@@ -65,6 +65,8 @@ class Catalog:
         On the sky, or x and y.
     flags : ndarray of int32, shape (n,)
         Why a row is suspect; rows with ``NO_RESULT`` are not drawn.
+    first : int
+        Number of the first row, for the random numbers.
     """
 
     table: Table
@@ -79,6 +81,7 @@ class Catalog:
     latent: NDArray[np.float32] | None
     positions: Any
     flags: NDArray[np.int32]
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.radius)
@@ -94,6 +97,7 @@ class Catalog:
         cosmology: Any = Planck18,
         unit: Any = None,
         zero_point: float | None = None,
+        first: int = 0,
     ) -> "Catalog":
         """
         Read the arguments of `GalaxySimulator.simulate` that say what is drawn.
@@ -104,7 +108,7 @@ class Catalog:
             The catalogue.
         spec : TemplateSpec
             Of the model.
-        bands, columns, cosmology, unit, zero_point : object
+        bands, columns, cosmology, unit, zero_point, first : object
             The arguments.
 
         Returns
@@ -151,6 +155,7 @@ class Catalog:
             latent=latent,
             positions=_positions(table),
             flags=flags,
+            first=_read_first(first, n),
         )
 
     @classmethod
@@ -216,6 +221,14 @@ class Catalog:
         """
         fluxes = {band: flux[rows] for band, flux in self.fluxes.items()}
         return spread_fluxes(fluxes, conditions, spec, self.planes)
+
+
+def _read_first(first: Any, n: int) -> int:
+    if isinstance(first, bool) or not isinstance(first, int | np.integer):
+        raise TypeError(f"first must be a whole number, that of the first row, got {first!r}")
+    if not 0 <= first <= 2**63 - n:
+        raise ValueError(f"first must be from 0 to 2**63 less the rows, got {first!r}")
+    return int(first)
 
 
 def _meanings(spec: TemplateSpec, planes: dict[str, str]) -> tuple[str, ...]:

@@ -155,7 +155,7 @@ def draw_cutouts(
                 continue
             data[i] = light
             if request.noise is not None and variance is not None:
-                rng = generator(request.seed, row, stream=1)
+                rng = generator(request.seed, catalog.first + row, stream=1)
                 data[i], variance[i] = request.noise.add(light, rng)
         advance(len(wanted))
     positions, grid = request.positions, request.grid

@@ -32,6 +32,7 @@ def simulate_galaxies(
     cosmology: FLRW = Planck18,
     unit: u.UnitBase | str | None = None,
     zero_point: float | None = None,
+    first: int = 0,
     device: str = "auto",
     progress: Progress = None,
 ) -> Cutouts:
@@ -62,7 +63,7 @@ def simulate_galaxies(
         such as ``{"F606W": "r"}``.
     rng : int or `~numpy.random.Generator`, optional
         The seed, or where it is drawn from. Row i depends on the seed and i
-        alone.
+        alone; of what is drawn by parts, give all the same seed, and ``first``.
     wcs : `~astropy.wcs.WCS`, optional
         Of an image on whose pixels the galaxies are drawn, at the table's
         positions. Without it, stamps have their galaxies in the middle, north
@@ -77,6 +78,11 @@ def simulate_galaxies(
         magnitudes (``adu`` with ``zero_point``).
     zero_point : float, optional
         AB magnitude of one count, if the unit is one of counts.
+    first : int
+        Number of the table's first row, where the table is a part of a longer
+        one: ``simulate_galaxies(table[500:], first=500, rng=1, shape=64, ...)``
+        are the galaxies from 500 on. ``shape`` is needed then, as it follows
+        from all rows; so does the pixel scale of a ``wcs``, a median.
     device : str
         ``"auto"`` (a CUDA device where there is one, else the CPU), ``"cpu"``,
         ``"cuda:1"``, ...
@@ -178,6 +184,7 @@ def simulate_galaxies(
         cosmology=cosmology,
         unit=unit,
         zero_point=zero_point,
+        first=first,
         progress=progress,
     )
 

@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from astropy import units as u
 from astropy.cosmology import FLRW, Planck18
-from astropy.table import QTable, Row
+from astropy.table import QTable
 from astropy.wcs import WCS
 
 from .. import __version__
-from .._flags import Flag
 from .._rng import read_seed
 from .._typing import Progress
 from ..cutouts import Cutouts
@@ -20,9 +19,10 @@ from ..engine import check_batch_size, map_ahead, progress_bar, resolve_device
 from ..pretrained import ModelCard
 from ._catalog import OPTIONS, Catalog
 from ._complete import completed
-from ._draw import draw_cutouts, template_profile
+from ._draw import draw_cutouts
 from ._latent import encode, interpolate
 from ._noise import NoiseModel
+from ._object import to_galsim
 from ._psf import galsim
 from ._request import Request
 from ._templates import ROWS, Galaxies, make_galaxies
@@ -111,6 +111,7 @@ class GalaxySimulator:
         cosmology: FLRW = Planck18,
         unit: u.UnitBase | str | None = None,
         zero_point: float | None = None,
+        first: int = 0,
         progress: Progress = None,
     ) -> Cutouts:
         """
@@ -122,7 +123,7 @@ class GalaxySimulator:
             The catalogue.
         psf, pixel_scale, shape, noise, bands, rng, wcs
             As for `simulate_galaxies`.
-        columns, cosmology, unit, zero_point, progress
+        columns, cosmology, unit, zero_point, first, progress
             As for `simulate_galaxies`.
 
         Returns
@@ -149,6 +150,7 @@ class GalaxySimulator:
                 "cosmology": cosmology,
                 "unit": unit,
                 "zero_point": zero_point,
+                "first": first,
             },
         )
         return self._cutouts(request, range(len(request.catalog)), progress)
@@ -199,6 +201,7 @@ class GalaxySimulator:
         cosmology: FLRW = Planck18,
         unit: u.UnitBase | str | None = None,
         zero_point: float | None = None,
+        first: int = 0,
     ) -> QTable:
         """
         What `simulate` draws: the catalogue with what it leaves open filled in.
@@ -207,7 +210,7 @@ class GalaxySimulator:
         ----------
         table : table-like, length n
             The catalogue.
-        bands, rng, columns, cosmology, unit, zero_point
+        bands, rng, columns, cosmology, unit, zero_point, first
             As for `simulate_galaxies`.
 
         Returns
@@ -225,7 +228,8 @@ class GalaxySimulator:
             As for `simulate_galaxies`.
         """
         options = {"bands": bands, "columns": columns, "cosmology": cosmology}
-        catalog = self._catalog(table, options | {"unit": unit, "zero_point": zero_point})
+        options |= {"unit": unit, "zero_point": zero_point, "first": first}
+        catalog = self._catalog(table, options)
         seed, n = read_seed(rng), len(catalog)
         chunks = (range(start, min(start + _STEP, n)) for start in range(0, max(n, 1), _STEP))
         made = (self._galaxies(catalog, seed, chunk) for chunk in chunks)
@@ -269,22 +273,9 @@ class GalaxySimulator:
         TypeError, ValueError
             As for `simulate_galaxies`, and if the row cannot be drawn.
         """
-        number = 0
-        if isinstance(row, Row):
-            number, row = row.index, row.table[row.index : row.index + 1]
-        elif isinstance(row, Mapping):
-            row = QTable({name: [value] for name, value in row.items()})
-        options = {"bands": band, "columns": columns, "cosmology": cosmology}
-        catalog = self._catalog(row, options | {"unit": unit, "zero_point": zero_point})
-        if len(catalog) != 1:
-            raise ValueError(f"row must be one row, got a table of {len(catalog)}")
-        galaxies = self._galaxies(catalog, read_seed(rng), range(1), first=number)
-        if (catalog.flags | galaxies.flags)[0] & Flag.NO_RESULT:
-            raise ValueError(f"row {number} has a value that cannot be drawn: {row}")
-        plane = self.spec.bands.index(catalog.planes[band])
-        matrix = np.diag([-1.0, 1.0]) @ galaxies.to_sky[0]
-        profile = template_profile(galaxies.planes[0, plane], self.spec, matrix)
-        return profile.withFlux(float(galaxies.fluxes[0, 0]))
+        options = {"columns": columns, "cosmology": cosmology}
+        options |= {"unit": unit, "zero_point": zero_point}
+        return to_galsim(self, row, band, rng, options)
 
     def interpolate(
         self,
@@ -361,17 +352,13 @@ class GalaxySimulator:
     def _catalog(self, table: Any, options: dict[str, Any]) -> Catalog:
         return Catalog.read(table, self.spec, **options)
 
-    def _galaxies(self, catalog: Catalog, seed: int, rows: range, *, first: int = 0) -> Galaxies:
+    def _galaxies(self, catalog: Catalog, seed: int, rows: range) -> Galaxies:
         self.module.eval()
-        return make_galaxies(
-            self.module, self.device, self.spec, catalog, seed=seed, rows=rows, first=first
-        )
+        return make_galaxies(self.module, self.device, self.spec, catalog, seed=seed, rows=rows)
 
     def _cutouts(self, request: Request, rows: range, progress: Progress) -> Cutouts:
         """Some rows; templates are made while others are drawn."""
-        # From rows on that the network always takes together.
-        starts = range(rows.start - rows.start % ROWS, rows.stop, _STEP)
-        chunks = (range(start, min(start + _STEP, rows.stop)) for start in starts)
+        chunks = _chunks(rows, request.catalog.first)
 
         def make(chunk: range) -> tuple[int, Galaxies]:
             return chunk.start, self._galaxies(request.catalog, request.seed, chunk)
@@ -399,3 +386,12 @@ class GalaxySimulator:
             "seed": request.seed,
             "pixel_scale": request.scale,
         }
+
+
+def _chunks(rows: range, first: int) -> Iterator[range]:
+    """Parts of some rows, from one on that the network always takes as the first of some."""
+    start = max(rows.start - (first + rows.start) % ROWS, 0)
+    while start < rows.stop:
+        stop = min(start + _STEP - (first + start) % ROWS, rows.stop)
+        yield range(start, stop)
+        start = stop

@@ -55,7 +55,6 @@ def make_galaxies(
     *,
     seed: int,
     rows: range,
-    first: int = 0,
 ) -> Galaxies:
     """
     Make the templates of some rows.
@@ -74,8 +73,6 @@ def make_galaxies(
         Of the random numbers.
     rows : range
         Consecutive ones.
-    first : int
-        Number of the catalogue's first row, for the random numbers.
 
     Returns
     -------
@@ -87,7 +84,7 @@ def make_galaxies(
     latent = np.empty((m, module.n_latent), np.float32)
     angle = np.empty(m)
     for i, row in enumerate(rows):
-        rng = generator(seed, first + row)
+        rng = generator(seed, catalog.first + row)
         angle[i] = np.pi * rng.random()
         uniform[i] = rng.random(module.n_uniform)
         latent[i] = rng.standard_normal(module.n_latent, dtype=np.float32)

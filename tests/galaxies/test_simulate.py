@@ -11,7 +11,8 @@ from astropy.cosmology import Planck18
 from astropy.table import MaskedColumn, QTable, Table
 from numpy.testing import assert_allclose, assert_array_equal
 
-from astrodlkit import Flag, load_model, simulate_galaxies
+from astrodlkit import Cutouts, Flag, load_model, simulate_galaxies
+from astrodlkit.galaxies import NoiseModel
 
 FINE = {"pixel_scale": 0.05 * u.arcsec, "shape": 256, "rng": 3}
 
@@ -254,6 +255,43 @@ class TestRows:
         assert_allclose(np.concatenate([part.data for part in parts]), whole.data, rtol=1e-5)
         assert_array_equal(np.concatenate([part.flags for part in parts]), whole.flags)
         assert parts[-1].positions[-1].separation(table["coord"][-1]) < 1e-9 * u.deg
+
+    @pytest.mark.parametrize("middle", [32, 41, 90])
+    def test_two_parts_are_the_whole(self, lively, options, middle):
+        rng = np.random.default_rng(0)
+        table = QTable(
+            {
+                "mag": rng.uniform(20, 24, 90),
+                "half_light_radius": rng.uniform(0.3, 1, 90) * u.arcsec,
+            }
+        )
+        noise = NoiseModel(background_rms=1 * u.nJy)
+        options |= {"shape": 24, "noise": noise, "bands": ("g", "r")}
+        whole = lively.simulate(table, **options)
+        head = lively.simulate(table[:middle], **options)
+        for tail in (
+            lively.simulate(table[middle:], first=middle, **options),
+            simulate_galaxies(table[middle:], model=lively, first=np.int64(middle), **options),
+        ):
+            both = Cutouts.concatenate([head, tail])
+            assert_array_equal(both.data, whole.data)
+            assert_array_equal(both.variance, whole.variance)
+            assert_array_equal(both.flags, whole.flags)
+        parts = list(lively.stream(table[middle:], first=middle, batch_size=20, **options))
+        assert len(parts) == -(-(90 - middle) // 20)
+        for k, part in enumerate(parts):
+            assert_array_equal(part.data, whole.data[middle + 20 * k :][: len(part)])
+        complete = lively.complete(table, rng=3)
+        part = lively.complete(table[middle:], first=middle, rng=3)
+        assert_array_equal(part["latent"], complete["latent"][middle:])
+
+    def test_wrong_first_rows(self, lively, table, options):
+        for first in (0.5, True, None):
+            with pytest.raises(TypeError, match="first must be a whole number"):
+                lively.simulate(table, first=first, **options)
+        for first in (-1, 2**63):
+            with pytest.raises(ValueError, match="first must be from 0"):
+                lively.simulate(table, first=first, **options)
 
     def test_no_row_and_one_row(self, profiles, table, options):
         stamps = profiles.simulate(table[:0], **options)
