@@ -1,5 +1,6 @@
 """A network as it is run: the same numbers as its own, sooner."""
 
+import threading
 from copy import deepcopy
 from typing import Any
 
@@ -10,6 +11,9 @@ from ._folding import FoldedConvolution, find_chains
 from ._threads import worker_pool
 
 __all__ = ["InferenceCopies"]
+
+# Held while a copy is looked for or made: threads that share a network share its copies.
+_COPYING = threading.Lock()
 
 
 class InferenceCopies:
@@ -28,7 +32,7 @@ class InferenceCopies:
     A copy is made when it is first asked for, and again when parameters or
     buffers of the network were replaced or written to (other than through
     their ``data``, of which torch keeps no count). If a copy does not answer
-    as the network does, the network itself is used.
+    as the network does, the network itself is used. Threads may ask at once.
 
     Parameters
     ----------
@@ -70,14 +74,15 @@ class InferenceCopies:
         copy : `torch.nn.Module`
             For inference only.
         """
-        state = _state(module)
-        if state != self._state:
-            self._state, self._copies = state, {}
-        if precision not in self._copies:
-            with worker_pool(1, threads=1) as pool:
-                made = pool.submit(_copy, module, self._shape, precision)
-                self._copies[precision] = made.result()
-        return self._copies[precision]
+        with _COPYING:
+            state = _state(module)
+            if state != self._state:
+                self._state, self._copies = state, {}
+            if precision not in self._copies:
+                with worker_pool(1, threads=1) as pool:
+                    made = pool.submit(_copy, module, self._shape, precision)
+                    self._copies[precision] = made.result()
+            return self._copies[precision]
 
 
 def _copy(module: nn.Module, shape: tuple[int, ...], precision: str) -> nn.Module:
@@ -91,9 +96,10 @@ def _folded(module: nn.Module, shape: tuple[int, ...], precision: str) -> nn.Mod
         return module
     images = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0))
     images = images.to(tensors[0].device, memory_format=torch.channels_last)
+    # The copy's layers are watched: other threads may be using the network's.
     copy = deepcopy(module)
     layers = []
-    for chain in find_chains(module, images):
+    for chain in find_chains(copy, images):
         layers.append(FoldedConvolution(chain))
         _put(copy, chain.names[0], layers[-1])
         for name in chain.names[1:]:

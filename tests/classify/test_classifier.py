@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import astropy.units as u
@@ -40,6 +41,16 @@ def test_the_network_is_shown_what_the_specification_prepares(classifier, pictur
     assert_allclose(result[VOTE], expected["votes"][:, 0], atol=1e-6)
     assert_allclose(result["class_probability"], expected["class"].max(dim=1).values, atol=1e-6)
     assert_allclose(classifier.embed(cutouts, precision="float32"), features, atol=1e-5)
+
+
+def test_threads_may_share_a_classifier(table):
+    shared, alone = (load_model("galaxyzoo2", device="cpu") for _ in range(2))
+    expected = alone.predict(table[:4])
+    with ThreadPoolExecutor(4) as pool:  # the first calls make the copies that are run
+        calls = [pool.submit(shared.predict, table[i:4]) for i in range(4)]
+    for i, call in enumerate(calls):
+        assert_array_equal(call.result()["class"], expected["class"][i:])
+        assert_allclose(call.result()[VOTE], expected[VOTE][i:], atol=1e-5)
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 12, 100])

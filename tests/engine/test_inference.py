@@ -1,5 +1,8 @@
 """Copies of networks: the same numbers, and the network untouched."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -187,6 +190,42 @@ def test_a_copy_is_kept_until_the_network_changes():
         after = run(copies.get(module, "float32"))
         assert np.abs(after - before).max() > 1e-3
         assert_allclose(after, run(module), atol=1e-5)
+
+
+class Slow(Small):
+    """There is time to be interrupted between two layers."""
+
+    def features(self, x):
+        for layer in self.body:
+            x = layer(x)
+            time.sleep(0.02)
+        return x.mean(dim=(2, 3))
+
+
+def test_threads_that_ask_at_once_get_one_copy():
+    torch.manual_seed(0)
+    module = settle(Slow(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3)))
+    copies = InferenceCopies(SHAPE)
+    asked = ["float32", "bfloat16"] * 4
+    with ThreadPoolExecutor(len(asked)) as pool:
+        found = list(pool.map(lambda precision: copies.get(module, precision), asked))
+    for start in range(2):
+        assert len({id(copy) for copy in found[start::2]}) == 1
+        assert len(folded(found[start])) == 2
+    assert_allclose(run(found[0]), run(module), rtol=1e-5, atol=1e-5)
+
+
+def test_a_network_can_be_used_while_it_is_copied():
+    hooks = []
+
+    class Watched(Small):
+        def features(self, x):
+            hooks.extend(hook for layer in module.modules() for hook in layer._forward_hooks)
+            return super().features(x)
+
+    module = settle(Watched(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)))
+    assert len(folded(InferenceCopies(SHAPE).get(module, "float32"))) == 1
+    assert not hooks
 
 
 def test_a_network_made_in_inference_mode():
