@@ -23,20 +23,7 @@ def add_simulate(commands: Any) -> argparse.ArgumentParser:
         ),
     )
     command.add_argument("catalog", type=Path, metavar="CATALOG", help="table of galaxies")
-    command.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OUT",
-        help="file to write: its name ends in .fits; Cutouts.read reads it",
-    )
-    command.add_argument(
-        "--preview", type=Path, metavar="PNG", help="picture of the first galaxies"
-    )
-    command.add_argument(
-        "--overwrite", action="store_true", help="replace OUT and PNG if they exist"
-    )
+    _add_output(command, ".fits; Cutouts.read reads it", shown="galaxies")
     command.add_argument(
         "--pixel-scale", type=float, required=True, metavar="ARCSEC", help="of the stamps"
     )
@@ -68,8 +55,7 @@ def add_simulate(commands: Any) -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, help="the same seed gives the same galaxies")
     command.add_argument("-m", "--model", default="sdss-galaxies", help="default: %(default)s")
     command.add_argument("--batch-size", type=positive, default=1024, help="default: %(default)s")
-    command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
-    command.add_argument("--no-progress", action="store_true", help="no progress bar")
+    _add_running(command)
 
     def run(args: argparse.Namespace) -> None:
         from ._simulate import simulate
@@ -90,18 +76,7 @@ def add_emulate(commands: Any) -> argparse.ArgumentParser:
         ),
     )
     command.add_argument("-n", type=positive, default=1, help="number of maps (default: 1)")
-    command.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OUT",
-        help="file to write: its name ends in .fits, .h5, .hdf5 or .zarr",
-    )
-    command.add_argument("--preview", type=Path, metavar="PNG", help="picture of the first maps")
-    command.add_argument(
-        "--overwrite", action="store_true", help="replace OUT and PNG if they exist"
-    )
+    _add_output(command, ".fits, .h5, .hdf5 or .zarr", shown="maps")
     command.add_argument(
         "--box",
         type=float,
@@ -130,8 +105,7 @@ def add_emulate(commands: Any) -> argparse.ArgumentParser:
     command.add_argument(
         "--unit", default="", help="of surface density ('Msun / Mpc2') instead of 1 + delta"
     )
-    command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
-    command.add_argument("--no-progress", action="store_true", help="no progress bar")
+    _add_running(command)
 
     def run(args: argparse.Namespace) -> None:
         from ._emulate import emulate
@@ -142,3 +116,27 @@ def add_emulate(commands: Any) -> argparse.ArgumentParser:
 
     command.set_defaults(run=run)
     return command
+
+
+def _add_output(command: argparse.ArgumentParser, endings: str, *, shown: str) -> None:
+    """Add what is written."""
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help=f"file to write: its name ends in {endings}",
+    )
+    command.add_argument(
+        "--preview", type=Path, metavar="PNG", help=f"picture of the first {shown}"
+    )
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace OUT and PNG if they exist"
+    )
+
+
+def _add_running(command: argparse.ArgumentParser) -> None:
+    """Add where it runs, and what is seen of it."""
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+    command.add_argument("--no-progress", action="store_true", help="no progress bar")

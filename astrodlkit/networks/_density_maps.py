@@ -299,18 +299,21 @@ class DensityMapNetwork(nn.Module):
     def _table(self, conditions: Tensor) -> Tensor:
         """Logarithms of the densities at ``values``, shape (n, m)."""
         table = _at(self.terms(conditions), self.distribution)
-        gauss = torch.linspace(*self.values, device=table.device).square().neg() / 2
+        gauss = self._gauss()
         mean = torch.logsumexp(table + gauss, 1, keepdim=True) - torch.logsumexp(gauss, 0)
         return table - mean
 
     def _scatter(self, conditions: Tensor) -> Tensor:
         """Standard deviation of the logarithms of the densities, shape (n,)."""
         table = self._table(conditions)
-        gauss = torch.linspace(*self.values, device=table.device).square().neg() / 2
-        weights = gauss.softmax(0)
+        weights = self._gauss().softmax(0)
         mean = (table * weights).sum(1, keepdim=True)
         # A network without a distribution yet has the same density everywhere.
         return ((table - mean).square() * weights).sum(1).sqrt().clamp_min(1e-6)
+
+    def _gauss(self) -> Tensor:
+        """Logarithm of the normal distribution at ``values``, but for a constant, shape (m,)."""
+        return torch.linspace(*self.values, device=self.distribution.device).square().neg() / 2
 
     def standard(self, conditions: Tensor) -> Tensor:
         """
