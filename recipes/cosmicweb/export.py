@@ -31,6 +31,7 @@ def make_card(network: DensityMapNetwork, scale: str, n: tuple[int, int], box: B
             "pixel": network.pixel,
             "widths": [block.first.out_channels for block in unet.down],
             "n_noise": network.n_channels - 2,
+            "log_k": list(network.log_k),
         },
         maps=MapSpec(
             pixel=pixel,
@@ -86,7 +87,7 @@ def main() -> None:
         for box in read_boxes(args.truth / args.scale / "train")
         if box.settings["number"] % KEPT_APART == 0
     ]
-    network = read_network(str(args.work), apart[0].pixel)
+    network = read_network(str(args.work), apart[0])
     card = make_card(network, args.scale, (training, len(apart)), apart[0])
     measured = compare(apart, network)
     n = len(measured.conditions)

@@ -25,10 +25,10 @@ N_SOME, N_FEW = 10, 4
 SHORT = (0.3, 0.6)
 # Below this, in the same units, boxes of the whole side differ from those of half by one factor.
 LONG = 0.2
-# How the webs are made: see DensityMapNetwork.
+# How the webs are made, and at what wave numbers spectra are known: see DensityMapNetwork.
 WEBS = {
-    "500mpc": {"strength": 0.8, "coherence": 8.0},
-    "100mpc": {"strength": 0.8, "coherence": 4.0},
+    "500mpc": {"strength": 0.8, "coherence": 8.0, "log_k": (-7.0, 1.5, 52)},
+    "100mpc": {"strength": 1.2, "coherence": 3.0, "log_k": (-6.0, 2.6, 52)},
 }
 
 

@@ -32,7 +32,7 @@ import torch
 from boxes import THICKNESS, Box, read_boxes
 from measures import Statistics, joined, measure, rows, stacked, thresholds, with_error
 from nearest import correlations, nearest
-from prior import conditions
+from prior import WEBS, conditions
 from train import KEPT_APART, training_boxes
 from wgan import Generator, read_generator, smoothed
 
@@ -59,7 +59,7 @@ class Measured:
     samples: dict[str, np.ndarray] = field(repr=False)
 
 
-def read_network(model: str, pixel: float) -> DensityMapNetwork:
+def read_network(model: str, box: Box) -> DensityMapNetwork:
     """A folder of train.py, a state dict or a checkpoint, or what `load_model` takes."""
     path = Path(model)
     if (path / "network.pt").exists():
@@ -76,7 +76,8 @@ def read_network(model: str, pixel: float) -> DensityMapNetwork:
     ]
     # Four pixels of the web, two fields, two components of the shear and the noise.
     n_noise = state["network.enter.weight"].shape[1] // 4 - 5
-    network = DensityMapNetwork(pixel, widths=widths, n_noise=n_noise)
+    webs = WEBS[box.settings["scale"]]
+    network = DensityMapNetwork(box.pixel, widths=widths, n_noise=n_noise, **webs)
     network.load_state_dict(state)
     return network.eval()
 
@@ -268,7 +269,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     folder = args.truth / args.scale
     training, _ = training_boxes(folder)
-    network = read_network(args.model, training[0].pixel)
+    network = read_network(args.model, training[0])
     for name in args.set:
         boxes = list(read_boxes(folder / name))
         if name == "train":

@@ -64,7 +64,7 @@ class TemplateTask(lightning.LightningModule):
         critic_rate: float = 3e-4,
         gamma: float = 1.0,
         penalty_every: int = 4,
-        adversarial: float = 20.0,
+        adversarial: float = 4e4,
         seed: int = 0,
     ) -> None:
         super().__init__()

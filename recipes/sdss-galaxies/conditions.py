@@ -57,30 +57,53 @@ def answers(data: Path, work: Path, rows: np.ndarray, classifier: CutoutClassifi
         return known[()][rows]
 
 
-def noise_of(light: np.ndarray, columns: dict[str, np.ndarray], seed: int) -> np.ndarray:
+def noise_of(
+    light: np.ndarray, columns: dict[str, np.ndarray], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """
-    Noise in g, r and i from what is finer than 1.5 pixels where templates are faint, (n, 3).
+    Noise in g, r and i, (n, 3), and what each band has for itself in units of that, (n,).
 
-    Noise of `add_noise` is measured in the same way and scaled to it.
+    From what is finer than 1.5 pixels where templates are faint, and from colours finer than 6
+    pixels there. Noise of `add_noise` is measured in the same way and scaled to it.
     """
     n, side = len(light), light.shape[-1]
-    known = {"noise": torch.ones(n, 3)} | {
+    known = {"noise": torch.ones(n, 3), "colour": torch.zeros(n)} | {
         name: torch.from_numpy(columns[name]).float() for name in ("grain", "reach")
     }
     axis_ratio = torch.from_numpy(columns["axis_ratio"]).float()
-    generator = torch.Generator().manual_seed(seed)
-    made = add_noise(torch.zeros(light.shape), known, axis_ratio, generator).numpy()
+    nothing, generator = torch.zeros(light.shape), torch.Generator().manual_seed(seed)
+    together = add_noise(nothing, known, axis_ratio, generator).numpy()
+    known["colour"] = torch.ones(n)
+    alone = add_noise(nothing, known, axis_ratio, generator).numpy()
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    found = np.empty((2, n, 3), np.float32)
+    noise, colour = np.full((n, 3), np.nan, np.float32), np.full(n, np.nan, np.float32)
     for row in range(n):
         radius = np.hypot(x, y / max(columns["axis_ratio"][row], 0.05)) / columns["reach"][row]
         faint = (radius > 1) & (radius < END)
-        for k, images in enumerate((light, made)):
-            image = images[row].astype(np.float32)
-            fine = (image - gaussian_filter(image, (0, 1.5, 1.5)))[:, faint]
-            found[k, row] = 1.48 * np.median(np.abs(fine), axis=1) if faint.sum() > 30 else np.nan
-    scatter = found[0] / found[1]
-    return np.where(np.isfinite(scatter), scatter, np.nanmedian(scatter, axis=0))
+        if faint.sum() <= 30:
+            continue
+        found, made = (
+            1.48 * np.median(np.abs(_finer(images[row], 1.5)[:, faint]), axis=1)
+            for images in (light, together)
+        )
+        noise[row] = found / made
+        g, r, _ = _finer(light[row], 6)[:, faint]
+        # The galaxy has a colour too.
+        scatter = (g - (g @ r) / (r @ r) * r).std() / noise[row, 0]
+        g, r, _ = _finer(alone[row], 6)[:, faint]
+        colour[row] = scatter / (g - r).std()
+    return _typical(noise), _typical(colour).clip(0, 1)
+
+
+def _finer(image: np.ndarray, scale: float) -> np.ndarray:
+    """What is finer than a Gaussian of so many pixels."""
+    image = image.astype(np.float32)
+    return image - gaussian_filter(image, (0, scale, scale))
+
+
+def _typical(values: np.ndarray) -> np.ndarray:
+    """Values, and their median in place of those that are missing."""
+    return np.where(np.isfinite(values), values, np.nanmedian(values, axis=0))
 
 
 def conditions_of(
@@ -135,7 +158,8 @@ def main() -> None:
         brightness = file["flux"][()] / (area * file["zoom"][()] ** 2)
     with h5py.File(args.work / "conditions.part", "w") as file:
         file["row"], file["conditions"], file["brightness"] = rows, conditions, brightness
-        file["noise"] = np.concatenate(parts)
+        for name, values in zip(("noise", "colour"), zip(*parts, strict=True), strict=True):
+            file[name] = np.concatenate(values)
         file.attrs["names"] = names
     (args.work / "conditions.part").replace(args.work / "conditions.h5")
     print(f"{len(rows)} templates, {len(names)} conditions")

@@ -1,6 +1,6 @@
 """Templates of real galaxies with their conditions, as networks are taught and judged by them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import count
 from pathlib import Path
@@ -14,6 +14,8 @@ from torch.utils.data import IterableDataset
 
 # Where a template begins to fade, in Petrosian radii, and how much further it ends (measure.py).
 END, FADE = 1.3, 0.6
+# Pixels: how far noise in colour correlates, as that of 500 templates does.
+COLOUR_GRAIN = 1.6
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class Rows:
         In the order of ``astrodlkit.networks.GalaxyTemplateNetwork``.
     noise : `~numpy.ndarray` of float32, (n, 3)
         Standard deviation of the noise in g, r and i, in the template's unit.
+    colour : `~numpy.ndarray` of float32, (n,)
+        Standard deviation of the noise that each band has for itself, in units of ``noise``, which
+        they share.
     grain : `~numpy.ndarray` of float32, (n,)
         Full width at half maximum of the PSF in pixels, to which the noise's is proportional.
     reach : `~numpy.ndarray` of float32, (n,)
@@ -44,6 +49,7 @@ class Rows:
     templates: np.ndarray
     conditions: np.ndarray
     noise: np.ndarray
+    colour: np.ndarray
     grain: np.ndarray
     reach: np.ndarray
     split: np.ndarray
@@ -68,6 +74,7 @@ class Rows:
                 templates=file["templates"][()],
                 conditions=more["conditions"][()],
                 noise=more["noise"][()],
+                colour=more["colour"][()],
                 grain=file["psf_fwhm"][()] * np.float32(HALF_LIGHT),
                 reach=file["petrosian_radius"][()] / zoom,
                 split=file["split"][()],
@@ -78,7 +85,7 @@ class Rows:
 
     def tensors(self, rows: np.ndarray) -> dict[str, Tensor]:
         """What a training step needs of some rows."""
-        names = ("templates", "conditions", "noise", "grain", "reach")
+        names = ("templates", "conditions", "noise", "colour", "grain", "reach")
         return {name: torch.from_numpy(getattr(self, name)[rows]).float() for name in names}
 
 
@@ -88,37 +95,46 @@ def add_noise(
     """
     Templates with noise as real ones have it.
 
-    Gaussian, as coarse as the pixels of the sky camera, of which the PSF tells the size; it fades
-    where the template does, on the ellipse.
+    Gaussian: in all bands together, as coarse as the pixels of the sky camera, of which the PSF
+    tells the size, and in each, as coarse as compressed pictures keep colours. Light and noise fade
+    as real templates were made to (measure.py), on the ellipse: what is further out was never seen.
 
     Parameters
     ----------
     light : Tensor, (n, 3, side, side)
         Without noise.
     rows : dict of Tensor
-        ``noise``, ``grain`` and ``reach`` of `Rows`.
+        ``noise``, ``colour``, ``grain`` and ``reach`` of `Rows`.
     axis_ratio : Tensor, (n,)
         Of the galaxies.
     generator : `torch.Generator`
         Where the noise comes from.
     """
-    side = light.shape[-1]
-    white = torch.randn(light.shape, generator=generator)
+    n, _, side, _ = light.shape
     # SDSS's pixels are 0.3 of the PSF's width; linear interpolation between them is as smooth as
     # a Gaussian of half a pixel.
-    sigma = (0.15 * rows["grain"]).clamp_min(0.3)[:, None, None]
-    k2 = torch.fft.fftfreq(side)[:, None] ** 2 + torch.fft.rfftfreq(side) ** 2
-    window = (-2 * torch.pi**2 * sigma**2 * k2).exp()
-    twice = torch.full_like(window[:1, :1], 2.0)
-    twice[..., 0] = twice[..., -1] = 1
-    scatter = ((window**2 * twice).sum((1, 2)) / side**2).sqrt()
-    waves = torch.fft.rfft2(white) * (window / scatter[:, None, None])[:, None]
-    noise = torch.fft.irfft2(waves, s=light.shape[-2:]) * rows["noise"][:, :, None, None]
+    together = _grainy((n, 1, side, side), (0.15 * rows["grain"]).clamp_min(0.3), generator)
+    alone = _grainy(light.shape, torch.full((n,), COLOUR_GRAIN), generator)
+    noise = together + rows["colour"][:, None, None, None] * alone
+    noise = noise * rows["noise"][:, :, None, None]
     centres = torch.arange(side) - (side - 1) / 2
     radius = torch.hypot(centres, centres[:, None] / axis_ratio.clamp_min(0.05)[:, None, None])
     end = (radius / (END * rows["reach"][:, None, None])).clamp(1, 1 + FADE)
     fade = 0.5 + 0.5 * (torch.pi * (end - 1) / FADE).cos()
-    return light + noise * fade[:, None]
+    return (light + noise) * fade[:, None]
+
+
+def _grainy(shape: Sequence[int], sigma: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise of variance 1, smoothed with a Gaussian of ``sigma`` (n,) pixels."""
+    side = shape[-1]
+    white = torch.randn(*shape, generator=generator)
+    k2 = torch.fft.fftfreq(side)[:, None] ** 2 + torch.fft.rfftfreq(side) ** 2
+    window = (-2 * torch.pi**2 * sigma[:, None, None] ** 2 * k2).exp()
+    twice = torch.full_like(window[:1, :1], 2.0)
+    twice[..., 0] = twice[..., -1] = 1
+    scatter = ((window**2 * twice).sum((1, 2)) / side**2).sqrt()
+    waves = torch.fft.rfft2(white) * (window / scatter[:, None, None])[:, None]
+    return torch.fft.irfft2(waves, s=(side, side))
 
 
 class Batches(IterableDataset):
