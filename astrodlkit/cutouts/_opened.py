@@ -142,12 +142,25 @@ def _remote(url: str, hdu: int | None) -> Image:
     wcs = quiet_wcs(found.header, hdus)
     mask = hdus["MASK"].section if "MASK" in hdus else None
     return Image(
-        found.section,
+        _Pieces(found),
         celestial(wcs, url),
         read_unit(found.header, url),
         mask if mask is not None and mask.shape == found.shape else None,
         **stored(found),
     )
+
+
+class _Pieces:
+    """Pixels that are read when they are asked for, and of what type they will be."""
+
+    def __init__(self, hdu: Any) -> None:
+        self._section = hdu.section
+        self.shape = hdu.shape
+        # The sections of astropy 7.0 do not tell their type.
+        self.dtype = np.dtype(fits.hdu.BITPIX2DTYPE[hdu.header["BITPIX"]])
+
+    def __getitem__(self, box: Any) -> Any:
+        return self._section[box]
 
 
 def _resident(image: Image | None) -> int:

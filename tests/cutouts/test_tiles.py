@@ -147,6 +147,11 @@ def test_urls(folder, places):
     assert found.flags.tolist() == wanted.flags.tolist()
 
 
+def count_ours(caught):
+    """Of the warnings; astropy may have its own."""
+    return sum(issubclass(warning.category, AstrodlkitWarning) for warning in caught)
+
+
 @pytest.mark.parametrize("kind", ["half", "header", "missing", "text"])
 @pytest.mark.parametrize("remote", [False, True])
 def test_bad_tile(folder, places, kind, remote):
@@ -165,7 +170,7 @@ def test_bad_tile(folder, places, kind, remote):
         path.write_bytes({"half": content[:60000], "header": content[:1000], "text": b"x"}[kind])
     with pytest.warns(AstrodlkitWarning, match="its sources get the flag 'unreadable'") as caught:
         found = TileIndex(index).extract(coords, 8)
-    assert len(caught) == 1
+    assert count_ours(caught) == 1
     bad = found.flags & Flag.UNREADABLE == Flag.UNREADABLE
     inside = (x > 0) & (y > 0) & (x < 299) & (y < 299)
     assert (bad == (x > 149.5) & (y < 149.5))[inside].all()
@@ -206,7 +211,7 @@ def test_index_of_bad_files(folder):
         path.write_bytes(path.read_bytes()[:length])
     with pytest.warns(AstrodlkitWarning, match=r"a-g\.fits is left out") as caught:
         assert len(index_images(folder)) == 11
-    assert len(caught) == 1
+    assert count_ours(caught) == 1
 
 
 def test_packed_files_and_several_hdus(folder, sky, places):
