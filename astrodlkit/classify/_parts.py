@@ -9,6 +9,7 @@ from astropy.table import Column, QTable
 from .._typing import PathLike, Progress
 from ..cutouts import read_images, read_tiles
 from ..engine import TableParts, fingerprint, open_rows, write_parts
+from ..engine._fingerprint import weights_digest
 from ._predictor import Predictor
 from ._results import PROVENANCE
 from ._stamps import CUTOUTS_META
@@ -79,7 +80,7 @@ def predict_parts(
     settings = {name: value for name, value in provenance.items() if name not in named}
     manifest = {
         "model": provenance["model"],
-        "sha256": ", ".join(_weights(member) for member in predictor.members),
+        "sha256": ", ".join(weights_digest(member) for member in predictor.members),
         "settings": settings | {"interval": None if interval is None else float(interval)},
         "input": {"table": rows.fingerprint(), "data": fingerprint(data, _content(size))},
     }
@@ -120,14 +121,6 @@ def _opened(data: Any) -> Any:
 
 def _content(size: Any) -> Any:
     return size if isinstance(size, str) or size is None else np.asanyarray(size)
-
-
-def _weights(member: Any) -> str:
-    """The checksum of a network's weights: of their file, or, without one, of the numbers."""
-    if member.card.weights is not None:
-        return str(member.card.weights.sha256)
-    state = member.module.state_dict()
-    return fingerprint({name: tensor.cpu().numpy() for name, tensor in state.items()})
 
 
 def _steps(advance: Callable[[int], None]) -> Callable[[int, int], None]:

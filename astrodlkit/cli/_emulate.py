@@ -26,14 +26,13 @@ def emulate(args: argparse.Namespace) -> None:
     """
     from ..cosmicweb import plot_density_maps, read_density_maps
     from ..cosmicweb._emulate import find_emulator
-    from ..cosmicweb._write import check_path
+    from ..cosmicweb._record import FORMATS
+    from ..engine._unfinished import check_target
 
     if args.preview is not None:
         check_output(args.preview, (".png",), overwrite=args.overwrite)
-    try:
-        check_path(args.output, overwrite=args.overwrite)
-    except FileExistsError:
-        raise FileExistsError(f"{args.output} exists; --overwrite replaces it") from None
+    if check_target(args.output, FORMATS).exists() and not args.overwrite:
+        raise FileExistsError(f"{args.output} exists; --overwrite replaces it")
     cosmology = _read_cosmology(args.cosmology)
     box_size = u.Quantity(args.box[0] if len(args.box) == 1 else args.box, u.Mpc)
     shape = tuple(args.shape * 2)[:2]

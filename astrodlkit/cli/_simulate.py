@@ -2,10 +2,11 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import astropy.units as u
+from astropy.io import fits
 from astropy.table import QTable
 
 from .._flags import decode_flags
@@ -28,7 +29,6 @@ def simulate(args: argparse.Namespace) -> None:
     args : `argparse.Namespace`
         The options, as `astrodlkit.cli.main` reads them.
     """
-    from ..cutouts import write_cutouts
     from ..galaxies._simulate import find_simulator
 
     check_output(args.output, (".fits", ".fit"), overwrite=args.overwrite)
@@ -49,55 +49,48 @@ def simulate(args: argparse.Namespace) -> None:
         "zero_point": args.zero_point,
     }
     simulator = find_simulator(args.model, args.device)
-    seen = _Seen()
-    if len(table):
-        progress = False if args.no_progress else None
-        parts: Iterable[Any] = simulator.stream(
-            table, batch_size=args.batch_size, progress=progress, **options
-        )
-    else:
-        parts = [simulator.simulate(table, **options)]
-    replace_file(
-        args.output, lambda part: write_cutouts(seen.passing(parts), part), overwrite=args.overwrite
+    simulator.write(
+        args.output,
+        table,
+        batch_size=args.batch_size,
+        overwrite=args.overwrite,
+        progress=False if args.no_progress else None,
+        **options,
     )
-    print(f"{seen.in_words()}: {args.output}")
-    if args.preview is not None and seen.first is not None and len(seen.first):
+    first, flags = _look(args.output)
+    print(f"{_in_words(first, flags)}: {args.output}")
+    if args.preview is not None and len(first):
         from ..galaxies import plot_cutouts
 
-        figure = plot_cutouts(seen.first)
+        figure = plot_cutouts(first)
         replace_file(
             args.preview, lambda part: figure.savefig(part, dpi=150), overwrite=args.overwrite
         )
         print(f"picture: {args.preview}")
 
 
-class _Seen:
-    """What is remembered of stamps that go by."""
+def _look(path: Path) -> tuple[Any, Any]:
+    """The first stamps of a file, and the flags of all."""
+    from ..cutouts import Cutouts
 
-    def __init__(self) -> None:
-        self.first: Any = None
-        self.n = 0
-        self.flags: Counter[str] = Counter()
+    with fits.open(path) as hdus:
+        table = hdus[1]
+        flags = table.data["flags"].copy()
+        few = fits.BinTableHDU(table.data[:_SHOWN], table.header)
+        return Cutouts.from_table(QTable.read(few)), flags
 
-    def passing(self, parts: Iterable[Any]) -> Iterator[Any]:
-        """The parts as they come."""
-        for part in parts:
-            if self.first is None:
-                self.first = part[:_SHOWN]
-            self.n += len(part)
-            self.flags.update(name for names in decode_flags(part.flags) for name in names)
-            yield part
 
-    def in_words(self) -> str:
-        """What has gone by, as a sentence."""
-        about = self.first.meta["astrodlkit"]
-        words = f"{self.n} galaxies from {about['model']}, seed {about['seed']}"
-        # Both go with no_result.
-        for name in ("masked_pixels", "non_finite", "all_masked"):
-            self.flags.pop(name, None)
-        if self.flags:
-            words += f"; flags: {', '.join(f'{n} {name}' for name, n in self.flags.most_common())}"
-        return words
+def _in_words(first: Any, flags: Any) -> str:
+    """What was drawn, as a sentence."""
+    about = first.meta["astrodlkit"]
+    words = f"{len(flags)} galaxies from {about['model']}, seed {about['seed']}"
+    found = Counter(name for names in decode_flags(flags) for name in names)
+    # Both go with no_result.
+    for name in ("masked_pixels", "non_finite", "all_masked"):
+        found.pop(name, None)
+    if found:
+        words += f"; flags: {', '.join(f'{n} {name}' for name, n in found.most_common())}"
+    return words
 
 
 def _read_psf(args: argparse.Namespace) -> Any:

@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 
 from .._typing import PathLike, Progress
 from ..engine import progress_bar, resolve_device, run_batches
+from ..engine._fingerprint import weights_digest
 from ..engine._threads import worker_pool
+from ..engine._unfinished import check_target, read_unfinished
 from ..exceptions import AstrodlkitWarning
 from ..pretrained import ModelCard
+from ._read import holds
+from ._record import FORMATS
 from ._request import Request
-from ._write import check_path, writer
+from ._write import writer
 
 __all__ = ["DensityMapEmulator"]
 
@@ -184,13 +188,17 @@ class DensityMapEmulator:
         path : str or path-like
             A file that ends in ``.fits``, or in ``.h5`` or ``.hdf5`` (with
             the extra ``hdf5``), or a folder that ends in ``.zarr`` (with the
-            extra ``zarr``). It appears when it is whole.
+            extra ``zarr``). It appears when it is whole. Until then, what is
+            made is in a folder beside it, named after it and ``.partial``,
+            from which the same call goes on after it was stopped; with ``rng``
+            None also with its seed.
         n : int
             Number of maps, 1 or more.
         box_size, redshift, cosmology, shape, sigma8, rng, unit, progress
             As for `sample`.
         overwrite : bool
-            Whether ``path`` may exist.
+            Whether a ``path`` with anything else in it may be replaced, and
+            what another call left unfinished thrown away.
 
         Returns
         -------
@@ -200,11 +208,12 @@ class DensityMapEmulator:
         Raises
         ------
         FileExistsError
-            If it exists and ``overwrite`` is not set.
+            If it exists with anything but these maps in it, and ``overwrite``
+            is not set.
         astrodlkit.exceptions.MissingDependencyError
             If a package is needed to write it.
         TypeError, ValueError
-            As for `sample`.
+            As for `sample`; or if what is unfinished there is of another call.
 
         See Also
         --------
@@ -212,7 +221,9 @@ class DensityMapEmulator:
         """
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"path must be a str or path-like, got {path!r}")
-        path = check_path(Path(path), overwrite=overwrite)
+        path = check_target(Path(path), FORMATS)
+        if rng is None:
+            rng = read_unfinished(path).get("seed")
         request = Request.read(
             self.card,
             self.spec,
@@ -227,13 +238,23 @@ class DensityMapEmulator:
         )
         if request.n == 0:
             raise ValueError("n must be 1 or more: a file of no map says nothing; got 0")
-        with writer(path, request, _step(request.shape), overwrite=overwrite) as write:
-            for rows, values in self._run(request, progress):
-                write(rows, values)
+        if path.exists() and not overwrite:
+            if holds(path, request):
+                return path
+            raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
+        with writer(
+            path,
+            request,
+            _step(request.shape),
+            digest=weights_digest(self),
+            overwrite=overwrite,
+        ) as file:
+            for rows, values in self._run(request, progress, done=file.done):
+                file.write(rows, values)
         return path
 
     def _run(
-        self, request: Request, progress: Progress
+        self, request: Request, progress: Progress, *, done: int = 0
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Consecutive maps, a few at a time."""
         if request.flags:
@@ -263,7 +284,9 @@ class DensityMapEmulator:
             worker_pool(workers, threads // workers) as pool,
             progress_bar(request.n, progress, description=self.card.name, unit="map") as advance,
         ):
-            for start in range(0, request.n, step):
+            if done:
+                advance(done)
+            for start in range(done, request.n, step):
                 numbers = range(start, min(start + step, request.n))
                 pieces = [numbers[i : i + size] for i in range(0, len(numbers), size)]
                 maps = np.concatenate(list(pool.map(draw, pieces)))

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,9 +14,10 @@ from astropy.wcs import WCS
 
 from .._optional import import_optional
 from .._typing import PathLike
-from ._record import FORMATS, KEY, from_json
+from ._record import FORMATS, KEY, from_json, to_json
+from ._request import Request
 
-__all__ = ["read_density_maps"]
+__all__ = ["holds", "read_density_maps"]
 
 # The data set, its shape, and what is said of it.
 Opened: TypeAlias = tuple[Any, tuple[int, ...], Mapping[str, Any]]
@@ -60,8 +61,7 @@ def read_density_maps(path: PathLike, start: int = 0, stop: int | None = None) -
         raise ValueError(f"path must end in one of {', '.join(FORMATS)}, got {str(path)!r}")
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file")
-    formats = {".fits": _fits, ".zarr": _zarr}
-    with formats.get(path.suffix.lower(), _hdf5)(path) as (array, shape, said):
+    with _opened(path) as (array, shape, said):
         if KEY not in said:
             raise ValueError(f"{path} does not hold maps that DensityMapEmulator.stream wrote")
         first, last, _ = slice(start, stop).indices(shape[0])
@@ -69,6 +69,35 @@ def read_density_maps(path: PathLike, start: int = 0, stop: int | None = None) -
         wcs = WCS(said["wcs"], naxis=3)
         wcs.wcs.crval = [*wcs.wcs.crval[:2], first]
         return NDDataArray(maps, unit=u.Unit(said["unit"]), wcs=wcs, meta=from_json(said[KEY]))
+
+
+def holds(path: Path, request: Request) -> bool:
+    """
+    Whether a file holds just these maps.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    request : Request
+        What the maps are.
+
+    Returns
+    -------
+    same : bool
+        False also if it is another kind of file, or the model has no weight file.
+    """
+    try:
+        with _opened(path) as (_, shape, said):
+            same = shape == (request.n, *request.shape) and said.get(KEY) == to_json(request.meta)
+            unit = u.Unit(said.get("unit", ""))
+    except (OSError, ValueError):
+        return False
+    return bool(same and unit == request.unit and request.meta["sha256"])
+
+
+def _opened(path: Path) -> AbstractContextManager[Opened]:
+    return {".fits": _fits, ".zarr": _zarr}.get(path.suffix.lower(), _hdf5)(path)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 from astropy import units as u
 from astropy.cosmology import Cosmology
 
-__all__ = ["FORMATS", "KEY", "from_json", "to_json"]
+__all__ = ["FORMATS", "KEY", "from_json", "to_dict", "to_json"]
 
 FORMATS = (".fits", ".h5", ".hdf5", ".zarr")
 """Endings of files of maps."""
@@ -15,6 +15,24 @@ KEY = "ADLMETA"
 """Of the header card or attribute with the meta in JSON."""
 
 _LENGTHS = ("thickness", "box_size")
+
+
+def to_dict(meta: dict[str, Any]) -> dict[str, Any]:
+    """
+    The meta of maps in JSON types.
+
+    Parameters
+    ----------
+    meta : dict
+        As `emulate_density_maps` gives it.
+
+    Returns
+    -------
+    record : dict
+        Lengths in Mpc, the cosmology as YAML.
+    """
+    lengths = {name: meta[name].to_value(u.Mpc).tolist() for name in _LENGTHS}
+    return {**meta, **lengths, "cosmology": meta["cosmology"].to_format("yaml")}
 
 
 def to_json(meta: dict[str, Any]) -> str:
@@ -29,10 +47,9 @@ def to_json(meta: dict[str, Any]) -> str:
     Returns
     -------
     text : str
-        JSON; lengths in Mpc, the cosmology as YAML.
+        What `to_dict` gives.
     """
-    lengths = {name: meta[name].to_value(u.Mpc).tolist() for name in _LENGTHS}
-    return json.dumps({**meta, **lengths, "cosmology": meta["cosmology"].to_format("yaml")})
+    return json.dumps(to_dict(meta))
 
 
 def from_json(text: str) -> dict[str, Any]:

@@ -1,93 +1,163 @@
 """Files of maps that are written a few at a time, and appear when they are whole."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
 from .._optional import import_optional
-from ._record import FORMATS, KEY, to_json
+from ..engine import write_durably
+from ..engine._rows_file import empty_dataset, sync_chunk, write_at
+from ..engine._unfinished import Unfinished, unfinished
+from ._record import KEY, to_dict, to_json
 from ._request import Request
 
-__all__ = ["check_path", "writer"]
+__all__ = ["Maps", "writer"]
 
-Write: TypeAlias = Callable[[slice, NDArray[np.float32]], None]
+_BLOCK = 2880  # bytes; of which FITS files are made
 
 
-def check_path(path: Path, *, overwrite: bool) -> Path:
+class Maps:
     """
-    See before the work starts whether a file can be written in the end.
+    A file that maps are put into.
 
     Parameters
     ----------
-    path : `~pathlib.Path`
-        The file.
-    overwrite : bool
-        Whether it may exist.
-
-    Returns
-    -------
-    path : `~pathlib.Path`
-        The same.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise ValueError(f"path must end in one of {', '.join(FORMATS)}, got {str(path)!r}")
-    if suffix == ".zarr":
-        import_optional("zarr", extra="zarr", purpose="to write Zarr folders")
-    elif suffix != ".fits":
-        import_optional("h5py", extra="hdf5", purpose="to write HDF5 files")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
-    if path.exists():
-        if not overwrite:
-            raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
-        if path.is_dir() and not (suffix == ".zarr" and (path / "zarr.json").exists()):
-            raise IsADirectoryError(f"{path} is a folder that is not of Zarr")
-    return path
-
-
-@contextmanager
-def writer(path: Path, request: Request, step: int, *, overwrite: bool) -> Iterator[Write]:
-    """
-    Write maps, all of them or none.
-
-    Parameters
-    ----------
-    path : `~pathlib.Path`
-        What `check_path` let pass.
+    partial : Unfinished
+        Where it is.
     request : Request
         What the maps are.
     step : int
         How many are written together.
-    overwrite : bool
-        Whether ``path`` may exist.
-
-    Yields
-    ------
-    write : callable
-        Called with rows and maps, in order.
     """
-    formats = {".fits": _fits, ".zarr": _zarr}
-    write_format = formats.get(path.suffix.lower(), _hdf5)
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        part = Path(folder, path.name)
-        with write_format(part, request, step) as write:
-            yield write
-        check_path(path, overwrite=overwrite)
-        if path.is_dir():
-            # A folder is not replaced as a file is; the old one goes with the temporary one.
-            path.replace(Path(folder, "old"))
-        part.replace(path)
+
+    def __init__(self, partial: Unfinished, request: Request, step: int) -> None:
+        self._partial, self._step = partial, step
+        self._shape = (request.n, *request.shape)
+        path = partial.path
+        self._put = {".fits": self._fits, ".zarr": self._zarr}.get(path.suffix.lower(), self._hdf5)(
+            request, new=not path.exists()
+        )
+
+    @property
+    def done(self) -> int:
+        """Maps that are in the file already."""
+        return self._partial.done
+
+    def write(self, rows: slice, maps: NDArray[np.float32]) -> None:
+        """
+        Write maps, and bring them to the disk.
+
+        Parameters
+        ----------
+        rows : slice
+            Which they are.
+        maps : ndarray, shape (n, ny, nx)
+            Their pixels.
+        """
+        self._put(rows, maps)
+        self._partial.reach(rows.stop)
+
+    def _fits(self, request: Request, *, new: bool) -> Any:
+        head = _header(request).tostring().encode("ascii")
+        path, size = self._partial.path, 4 * int(np.prod(self._shape))
+        if new:
+            write_durably(path, partial(_reserve, head=head, size=size))
+        return partial(self._flat, place=len(head), kind=">f4")
+
+    def _hdf5(self, request: Request, *, new: bool) -> Any:
+        h5py = import_optional("h5py", extra="hdf5", purpose="to write HDF5 files")
+        path = self._partial.path
+
+        def make(part: Path) -> None:
+            with h5py.File(part, "w") as file:
+                _describe(empty_dataset(file, "maps", self._shape, "<f4"), request)
+
+        if new:
+            write_durably(path, make)
+        with h5py.File(path) as file:
+            place = file["maps"].id.get_offset()
+        return partial(self._flat, place=place, kind="<f4")
+
+    def _flat(self, rows: slice, maps: NDArray[np.float32], *, place: int, kind: str) -> None:
+        raw = np.ascontiguousarray(maps, kind)
+        write_at(self._partial.path, place + rows.start * raw[:1].nbytes, raw.data)
+
+    def _zarr(self, request: Request, *, new: bool) -> Any:
+        zarr = import_optional("zarr", extra="zarr", purpose="to write Zarr folders")
+        path = self._partial.path
+        if new:
+            part = path.with_name(".new")
+            array = zarr.open_group(part, mode="w").create_array(
+                "maps",
+                shape=self._shape,
+                chunks=(min(self._step, request.n), *request.shape),
+                dtype="float32",
+                dimension_names=("map", "y", "x"),
+            )
+            _describe(array, request)
+            part.replace(path)
+        array = zarr.open_group(path, mode="r+")["maps"]
+
+        def put(rows: slice, maps: NDArray[np.float32]) -> None:
+            array[rows] = maps
+            sync_chunk(path, ["maps"], rows.start // self._step)
+
+        return put
 
 
 @contextmanager
-def _fits(path: Path, request: Request, _: int) -> Iterator[Write]:
+def writer(
+    path: Path, request: Request, step: int, *, digest: str, overwrite: bool
+) -> Iterator[Maps]:
+    """
+    Write maps, or go on with a file that was not finished.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        What `check_target` let pass.
+    request : Request
+        What the maps are.
+    step : int
+        How many are written together.
+    digest : str
+        Checksum of the model's weights.
+    overwrite : bool
+        Whether what another run left unfinished may be thrown away.
+
+    Yields
+    ------
+    file : Maps
+        Takes maps, in order.
+    """
+    manifest = {
+        "format": 1,
+        "n": request.n,
+        "shape": list(request.shape),
+        "unit": request.unit.to_string(),
+        **to_dict(request.meta),
+        "sha256": digest,
+    }
+    if path.suffix.lower() == ".zarr":
+        manifest["chunk"] = step
+    with unfinished(path, manifest, overwrite=overwrite) as part:
+        yield Maps(part, request, step)
+
+
+def _reserve(path: Path, *, head: bytes, size: int) -> None:
+    """Make a FITS file of zeros, which take no place on most disks."""
+    with path.open("wb") as stream:
+        stream.write(head)
+        stream.truncate(len(head) + -(-size // _BLOCK) * _BLOCK)
+
+
+def _header(request: Request) -> fits.Header:
     header = fits.Header({"SIMPLE": True, "BITPIX": -32, "NAXIS": 3})
     for i, length in enumerate((*request.shape[::-1], request.n), start=1):
         header[f"NAXIS{i}"] = length
@@ -110,39 +180,11 @@ def _fits(path: Path, request: Request, _: int) -> Iterator[Write]:
         header[key] = (value, comment)
     for text in request.flags.values():
         header["COMMENT"] = f"outside the domain of the model: {text}"
-    hdu = fits.StreamingHDU(path, header)
-    try:
-        yield lambda _, maps: hdu.write(maps)
-    finally:
-        hdu.close()
+    return header
 
 
-@contextmanager
-def _hdf5(path: Path, request: Request, _: int) -> Iterator[Write]:
-    h5py = import_optional("h5py", extra="hdf5", purpose="to write HDF5 files")
-    with h5py.File(path, "w") as file:
-        yield _array(file.create_dataset("maps", (request.n, *request.shape), "<f4"), request)
-
-
-@contextmanager
-def _zarr(path: Path, request: Request, step: int) -> Iterator[Write]:
-    zarr = import_optional("zarr", extra="zarr", purpose="to write Zarr folders")
-    yield _array(
-        zarr.open_group(path, mode="w").create_array(
-            "maps",
-            shape=(request.n, *request.shape),
-            chunks=(min(step, request.n), *request.shape),
-            dtype="float32",
-            dimension_names=("map", "y", "x"),
-        ),
-        request,
-    )
-
-
-def _array(array: Any, request: Request) -> Write:
+def _describe(array: Any, request: Request) -> None:
     """Give a data set its attributes."""
     array.attrs["unit"] = request.unit.to_string()
     array.attrs["wcs"] = request.wcs.to_header_string()
     array.attrs[KEY] = to_json(request.meta)
-    write: Write = array.__setitem__
-    return write

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.table import QTable
+from astropy.io import fits
+from astropy.table import QTable, serialize
+from astropy.table.meta import get_header_from_yaml
 from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ from ._positions import read_table
 if TYPE_CHECKING:
     from ._cutouts import Cutouts
 
-__all__ = ["from_table", "plain_table", "read", "to_table", "write"]
+__all__ = ["from_table", "plain_table", "read", "read_meta", "to_table", "write"]
 
 # Upper case and short: FITS keywords are.
 _META = "CUTOUTS"
@@ -120,6 +122,8 @@ def plain_table(cutouts: "Cutouts") -> QTable:
 def read(path: PathLike) -> "Cutouts":
     """See `Cutouts.read`."""
     path = Path(path)
+    if path.suffix.lower() == ".zarr":
+        return from_table(_read_zarr(path))
     _, options = _format(path)
     if not path.exists():
         raise FileNotFoundError(f"no file {path}")
@@ -132,6 +136,63 @@ def read(path: PathLike) -> "Cutouts":
     except (OSError, ValueError, TypeError, KeyError, AstropyUserWarning) as exc:
         raise OSError(f"{path} is damaged or does not hold cutouts: {exc}") from exc
     return from_table(table)
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """
+    The meta of cutouts in a file, without the pixels.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        A file that `read` reads.
+
+    Returns
+    -------
+    meta : dict
+        Empty if it is another file.
+    """
+    try:
+        if path.suffix.lower() == ".zarr":
+            text = _zarr_header(_open_zarr(path))["meta"][_META]
+        elif path.suffix.lower() in (".h5", ".hdf5"):
+            h5py = import_optional("h5py", extra="hdf5", purpose="for HDF5 files")
+            with h5py.File(path) as file:
+                lines = [line.decode() for line in file["cutouts.__table_column_meta__"]]
+            text = get_header_from_yaml(lines)["meta"][_META]
+        else:
+            text = fits.getheader(path, 1)[_META]
+        about: dict[str, Any] = json.loads(text)["meta"]
+    except (OSError, KeyError, ValueError, IndexError, AttributeError):
+        return {}
+    return about
+
+
+def _open_zarr(path: Path) -> Any:
+    zarr = import_optional("zarr", extra="zarr", purpose="to read Zarr folders")
+    if not path.exists():
+        raise FileNotFoundError(f"no folder {path}")
+    return zarr.open_group(path, mode="r")
+
+
+def _zarr_header(group: Any) -> dict[str, Any]:
+    header: dict[str, Any] = get_header_from_yaml(group.attrs["table"].split("\n"))
+    return header
+
+
+def _read_zarr(path: Path) -> QTable:
+    """A table whose columns are arrays of a Zarr folder, and the rest an attribute."""
+    group = _open_zarr(path)
+    try:
+        header = _zarr_header(group)
+        columns = {column["name"]: group[column["name"]][:] for column in header["datatype"]}
+    except (KeyError, ValueError, AttributeError) as exc:
+        raise OSError(f"{path} is damaged or does not hold cutouts: {exc}") from exc
+    table = QTable(columns, meta=header["meta"], copy=False)
+    for column in header["datatype"]:
+        if "unit" in column:
+            table[column["name"]].unit = column["unit"]
+    return serialize._construct_mixins_from_columns(table)  # noqa: SLF001
 
 
 def _format(path: Path) -> tuple[str, dict[str, Any]]:

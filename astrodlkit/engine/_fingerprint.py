@@ -16,7 +16,7 @@ from astropy.wcs import WCS
 
 from ..cutouts import Cutouts, TileIndex
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "weights_digest"]
 
 _BLOCK = 1 << 24
 
@@ -53,6 +53,26 @@ def fingerprint(*objects: Any) -> str:
     found = sha256()
     _feed(found, objects)
     return found.hexdigest()
+
+
+def weights_digest(model: Any) -> str:
+    """
+    The checksum of a model's weights.
+
+    Parameters
+    ----------
+    model : object
+        Has a ``card`` and a ``module``.
+
+    Returns
+    -------
+    digest : str
+        The sha256 of the weight file; without one, that of the numbers.
+    """
+    if model.card.weights is not None:
+        return str(model.card.weights.sha256)
+    state = model.module.state_dict()
+    return fingerprint({name: tensor.cpu().numpy() for name, tensor in state.items()})
 
 
 def _feed(found: Any, item: Any) -> None:

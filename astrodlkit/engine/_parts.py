@@ -15,7 +15,7 @@ from .._optional import import_optional
 from .._typing import PathLike, Progress
 from ._progress import progress_bar
 
-__all__ = ["MANIFEST", "TableParts", "write_durably", "write_parts"]
+__all__ = ["MANIFEST", "TableParts", "differences", "write_durably", "write_parts"]
 
 __doctest_requires__ = {"TableParts": ["pyarrow", "pandas"]}
 
@@ -247,15 +247,10 @@ def _claim(folder: Path, manifest: Mapping[str, Any]) -> None:
     text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     path = folder / MANIFEST
     if path.exists():
-        before, now = (dict(_flat(json.loads(each))) for each in (path.read_text(), text))
-        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-        if names:
-            differences = "; ".join(
-                f"{name}: {before.get(name)!r} there, {now.get(name)!r} now" for name in names
-            )
+        if words := differences(json.loads(path.read_text()), json.loads(text)):
             raise ValueError(
-                f"output {folder} holds the results of another run, which differs in "
-                f"{differences}. Give another folder, or remove this one"
+                f"output {folder} holds the results of another run, which differs in {words}. "
+                "Give another folder, or remove this one"
             )
     elif any(not entry.name.startswith(".") for entry in folder.iterdir()):
         raise FileExistsError(f"output {folder} is not empty and has no {MANIFEST}")
@@ -263,6 +258,25 @@ def _claim(folder: Path, manifest: Mapping[str, Any]) -> None:
         left.unlink()
     if not path.exists():
         write_durably(path, lambda part: part.write_text(text))
+
+
+def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """
+    In what two manifests differ.
+
+    Parameters
+    ----------
+    there, now : dict
+        What an earlier run was given, and this one.
+
+    Returns
+    -------
+    words : str
+        For an error; empty if they are the same.
+    """
+    old, new = dict(_flat(there)), dict(_flat(now))
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return "; ".join(f"{name}: {old.get(name)!r} there, {new.get(name)!r} now" for name in names)
 
 
 def _flat(record: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,26 +12,23 @@ from astropy.cosmology import FLRW, Planck18
 from astropy.table import QTable
 from astropy.wcs import WCS
 
-from .. import __version__
 from .._rng import read_seed
-from .._typing import Progress
+from .._typing import PathLike, Progress
 from ..cutouts import Cutouts
-from ..engine import check_batch_size, map_ahead, progress_bar, resolve_device
+from ..engine import check_batch_size, progress_bar, resolve_device
 from ..pretrained import ModelCard
 from ._catalog import OPTIONS, Catalog
 from ._complete import completed
-from ._draw import draw_cutouts
 from ._latent import encode, interpolate
 from ._noise import NoiseModel
 from ._object import to_galsim
 from ._psf import galsim
 from ._request import Request
-from ._templates import ROWS, Galaxies, make_galaxies
+from ._rows import draw_rows
+from ._templates import STEP, Galaxies, make_galaxies
+from ._write import write_stamps
 
 __all__ = ["GalaxySimulator"]
-
-# Rows of which templates are made together.
-_STEP = 2 * ROWS
 
 
 class GalaxySimulator:
@@ -136,24 +134,11 @@ class GalaxySimulator:
         TypeError, ValueError
             As for `simulate_galaxies`.
         """
-        request = self._request(
-            table,
-            {
-                "psf": psf,
-                "pixel_scale": pixel_scale,
-                "shape": shape,
-                "noise": noise,
-                "bands": bands,
-                "rng": rng,
-                "wcs": wcs,
-                "columns": columns,
-                "cosmology": cosmology,
-                "unit": unit,
-                "zero_point": zero_point,
-                "first": first,
-            },
-        )
-        return self._cutouts(request, range(len(request.catalog)), progress)
+        options: dict[str, Any] = {"psf": psf, "pixel_scale": pixel_scale, "shape": shape}
+        options |= {"noise": noise, "bands": bands, "rng": rng, "wcs": wcs, "columns": columns}
+        options |= {"cosmology": cosmology, "unit": unit, "zero_point": zero_point, "first": first}
+        request = self._request(table, options)
+        return draw_rows(self, request, range(len(request.catalog)), progress)
 
     def stream(
         self, table: Any, *, batch_size: int = 1024, progress: Progress = None, **options: Any
@@ -188,8 +173,58 @@ class GalaxySimulator:
         with progress_bar(n, progress, description=self.card.name, unit="galaxy") as advance:
             for start in range(0, n, batch_size):
                 rows = range(start, min(start + batch_size, n))
-                yield self._cutouts(request, rows, progress=False)
+                yield draw_rows(self, request, rows, progress=False)
                 advance(len(rows))
+
+    def write(
+        self,
+        path: PathLike,
+        table: Any,
+        *,
+        batch_size: int = 1024,
+        overwrite: bool = False,
+        progress: Progress = None,
+        **options: Any,
+    ) -> Path:
+        """
+        Draw the galaxies of a catalogue into a file, going on where it was stopped.
+
+        Parameters
+        ----------
+        path : path-like
+            A file that ends in ``.fits`` (``.fit``), or in ``.h5`` or ``.hdf5``
+            (with the extra ``hdf5``), or a folder that ends in ``.zarr`` (with
+            the extra ``zarr``). It appears when it is whole. Until then, what
+            is drawn is in a folder beside it, named after it and ``.partial``,
+            from which the same call goes on after it was stopped; with ``rng``
+            None also with its seed.
+        table : table-like, length n
+            The catalogue.
+        batch_size : int
+            Galaxies in memory, and in a chunk of Zarr.
+        overwrite : bool
+            Whether a ``path`` with anything else in it may be replaced, and
+            what another call left unfinished thrown away.
+        progress : bool or callable, optional
+            As for `simulate_galaxies`.
+        **options
+            What else `simulate` takes.
+
+        Returns
+        -------
+        path : `~pathlib.Path`
+            The same; `~astrodlkit.Cutouts` has ``read`` for it.
+
+        Raises
+        ------
+        FileExistsError
+            If it exists with anything but these stamps in it.
+        TypeError, ValueError
+            As for `simulate_galaxies`; or if what is unfinished there is of
+            another call.
+        """
+        given: dict[str, Any] = {"batch_size": batch_size, "overwrite": overwrite}
+        return write_stamps(self, path, table, options, progress=progress, **given)
 
     def complete(
         self,
@@ -231,7 +266,7 @@ class GalaxySimulator:
         options |= {"unit": unit, "zero_point": zero_point, "first": first}
         catalog = self._catalog(table, options)
         seed, n = read_seed(rng), len(catalog)
-        chunks = (range(start, min(start + _STEP, n)) for start in range(0, max(n, 1), _STEP))
+        chunks = (range(start, min(start + STEP, n)) for start in range(0, max(n, 1), STEP))
         made = (self._galaxies(catalog, seed, chunk) for chunk in chunks)
         # The templates of all rows would not fit into memory.
         parts = [replace(part, planes=part.planes[:0]) for part in made]
@@ -355,43 +390,3 @@ class GalaxySimulator:
     def _galaxies(self, catalog: Catalog, seed: int, rows: range) -> Galaxies:
         self.module.eval()
         return make_galaxies(self.module, self.device, self.spec, catalog, seed=seed, rows=rows)
-
-    def _cutouts(self, request: Request, rows: range, progress: Progress) -> Cutouts:
-        """Some rows; templates are made while others are drawn."""
-        chunks = _chunks(rows, request.catalog.first)
-
-        def make(chunk: range) -> tuple[int, Galaxies]:
-            return chunk.start, self._galaxies(request.catalog, request.seed, chunk)
-
-        workers = torch.get_num_threads() if self.device.type == "cpu" else 1
-        made = map_ahead(make, chunks, workers=workers)
-        with progress_bar(
-            len(rows), progress, description=self.card.name, unit="galaxy"
-        ) as advance:
-            return draw_cutouts(
-                request,
-                self.spec,
-                rows,
-                made,
-                provenance=self._provenance(request),
-                advance=advance,
-            )
-
-    def _provenance(self, request: Request) -> dict[str, Any]:
-        weights = self.card.weights
-        return {
-            "model": self.card.full_name,
-            "sha256": "" if weights is None else weights.sha256,
-            "version": __version__,
-            "seed": request.seed,
-            "pixel_scale": request.scale,
-        }
-
-
-def _chunks(rows: range, first: int) -> Iterator[range]:
-    """Parts of some rows, from one on that the network always takes as the first of some."""
-    start = max(rows.start - (first + rows.start) % ROWS, 0)
-    while start < rows.stop:
-        stop = min(start + _STEP - (first + start) % ROWS, rows.stop)
-        yield range(start, stop)
-        start = stop

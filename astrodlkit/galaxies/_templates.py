@@ -1,5 +1,6 @@
 """From rows of a catalogue to templates, and to how they lie on the sky."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,13 @@ from ..specs import TemplateSpec
 from ._catalog import Catalog
 from ._shapes import half_light_radii, measure_ellipses
 
-__all__ = ["ROWS", "Galaxies", "generator", "make_galaxies", "run_network"]
+__all__ = ["STEP", "Galaxies", "generator", "make_galaxies", "run_network", "split_rows"]
 
-ROWS = 32
-"""Rows that the network takes together; always so many, for the same last digits."""
+# Rows that the network takes together; always so many, for the same last digits.
+_ROWS = 32
+
+STEP = 2 * _ROWS
+"""Rows of which templates are made together."""
 
 # What rounding may take a value out of the domain by.
 _TOLERANCE = 1e-6
@@ -134,9 +138,32 @@ def make_galaxies(
     )
 
 
+def split_rows(rows: range, first: int) -> Iterator[range]:
+    """
+    Parts of some rows, from one on that the network always takes as the first of some.
+
+    Parameters
+    ----------
+    rows : range
+        Consecutive ones.
+    first : int
+        Number of the catalogue's first row.
+
+    Yields
+    ------
+    part : range
+        At most `STEP` rows; some before the first of ``rows`` may be in it.
+    """
+    start = max(rows.start - (first + rows.start) % _ROWS, 0)
+    while start < rows.stop:
+        stop = min(start + STEP - (first + start) % _ROWS, rows.stop)
+        yield range(start, stop)
+        start = stop
+
+
 def run_network(function: Any, device: torch.device, *arrays: NDArray) -> list[NDArray]:
     """
-    Call a network with `ROWS` rows at a time, the last filled up.
+    Call a network with 32 rows at a time, the last filled up.
 
     Parameters
     ----------
@@ -153,11 +180,11 @@ def run_network(function: Any, device: torch.device, *arrays: NDArray) -> list[N
         What it gives, float32.
     """
     parts = []
-    for start in range(0, max(len(arrays[0]), 1), ROWS):
+    for start in range(0, max(len(arrays[0]), 1), _ROWS):
         filled = []
         for array in arrays:
-            part = np.asarray(array[start : start + ROWS], np.float32)
-            tensor = torch.zeros((ROWS, *part.shape[1:]))
+            part = np.asarray(array[start : start + _ROWS], np.float32)
+            tensor = torch.zeros((_ROWS, *part.shape[1:]))
             tensor[: len(part)] = torch.from_numpy(np.ascontiguousarray(part))
             filled.append(tensor.to(device))
         with torch.inference_mode():

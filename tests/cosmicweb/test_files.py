@@ -1,12 +1,13 @@
 """Maps in files: the same again, whole or not at all."""
 
+import subprocess
 import sys
 
 import astropy.units as u
 import h5py
 import numpy as np
 import pytest
-from astropy.cosmology import FlatLambdaCDM, Planck18
+from astropy.cosmology import WMAP9, FlatLambdaCDM, Planck18
 from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.testing import assert_allclose, assert_array_equal
@@ -14,6 +15,48 @@ from numpy.testing import assert_allclose, assert_array_equal
 from astrodlkit import load_model
 from astrodlkit.cosmicweb import _emulator, read_density_maps
 from astrodlkit.exceptions import MissingDependencyError
+
+# Kills runs after some steps, and some moments more.
+KILLS = """
+import os, random, signal, sys, time
+from pathlib import Path
+from astrodlkit import load_model
+from astrodlkit.cosmicweb import _emulator
+
+model, folder, name = sys.argv[1:]
+_emulator._PIXELS = 2 * 16 * 16
+emulator = load_model(model, device="cpu")
+
+def run(path, kill_after=None):
+    child = os.fork()
+    if child == 0:
+        try:
+            emulator.stream(path, 24, shape=(16, 16), rng=3, progress=False)
+        except BaseException as exc:
+            print(repr(exc), flush=True)
+            os._exit(1)
+        os._exit(0)
+    if kill_after is not None:
+        done = Path(f"{path}.partial", "done")
+        while not path.exists():
+            if kill_after == 0 or (done.exists() and int(done.read_text()) >= kill_after):
+                break
+            time.sleep(0.001)
+        time.sleep(random.uniform(0, 0.05))
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert status == 0 or (kill_after is not None and status == signal.SIGKILL), status
+    if status:
+        print("killed", flush=True)
+
+random.seed(1)
+for part in ("killed", "whole"):
+    Path(folder, part).mkdir()
+for kill_after in (0, 2, 12):
+    run(Path(folder, "killed", name), kill_after)
+run(Path(folder, "killed", name))
+run(Path(folder, "whole", name))
+"""
 
 OPTIONS = {"shape": (16, 32), "rng": 3, "redshift": 0.5}
 every_format = pytest.mark.parametrize("name", ["maps.fits", "maps.h5", "maps.hdf5", "maps.zarr"])
@@ -64,8 +107,11 @@ def test_whole_or_not_at_all(emulator, tmp_path, name):
     path = tmp_path / name
     with pytest.raises(KeyboardInterrupt):
         emulator.stream(path, 5, progress=stop, **OPTIONS)
-    assert list(tmp_path.iterdir()) == []
-    emulator.stream(path, 2, **OPTIONS)
+    assert not path.exists()
+    with pytest.raises(ValueError, match=r"another run was not finished.* n: 5 there, 2 now"):
+        emulator.stream(path, 2, **OPTIONS)
+    emulator.stream(path, 2, overwrite=True, **OPTIONS)
+    assert [each.name for each in tmp_path.iterdir()] == [name]
     with pytest.raises(FileExistsError, match="pass overwrite=True to replace it"):
         emulator.stream(path, 3, **OPTIONS)
     with pytest.raises(KeyboardInterrupt):
@@ -74,6 +120,88 @@ def test_whole_or_not_at_all(emulator, tmp_path, name):
     emulator.stream(path, 3, overwrite=True, **OPTIONS)
     assert len(read_density_maps(path).data) == 3
     assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.slow
+@every_format
+def test_killed_it_goes_on(folder, tmp_path, name):
+    """However often it is killed, the file is the same to the last byte."""
+    if name.endswith("zarr"):
+        pytest.importorskip("zarr")
+    command = [sys.executable, "-W", "error", "-c", KILLS, str(folder), str(tmp_path), name]
+    killed = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert killed.stdout.split() == ["killed"] * 3
+    assert contents(tmp_path / "killed" / name) == contents(tmp_path / "whole" / name)
+    assert [each.name for each in (tmp_path / "killed").iterdir()] == [name]
+
+
+def contents(path):
+    """Bytes of a file, or of all in a folder."""
+    if path.is_file():
+        return path.read_bytes()
+    files = (each for each in path.rglob("*") if each.is_file())
+    return {str(each.relative_to(path)): each.read_bytes() for each in files}
+
+
+def test_the_same_call_goes_on(emulator, tmp_path, monkeypatch):
+    path, steps = tmp_path / "maps.h5", []
+
+    def stop(done, _):
+        if done > 2:
+            raise KeyboardInterrupt
+
+    options = {**OPTIONS, "rng": None}
+    with pytest.raises(KeyboardInterrupt):
+        emulator.stream(path, 7, progress=stop, **options)
+    for wrong, match in (
+        ({"redshift": 0.6}, "redshift: 0.5 there, 0.6 now"),
+        ({"cosmology": WMAP9}, "cosmology"),
+        ({"rng": 5}, "seed: .* there, 5 now"),
+        ({"unit": "Msun / Mpc2"}, "unit: '' there, 'solMass / Mpc2' now"),
+        ({"shape": (32, 32)}, "shape.0|shape: "),
+    ):
+        with pytest.raises(ValueError, match=match):
+            emulator.stream(path, 7, **{**options, **wrong})
+    emulator.stream(path, 7, progress=lambda *step: steps.append(step), **options)
+    assert steps == [(4, 7), (6, 7), (7, 7)]
+    maps = read_density_maps(path)
+    wanted = emulator.sample(7, **{**options, "rng": maps.meta["seed"]})
+    assert_array_equal(maps.data, wanted.data)
+    # What is finished is not made again.
+    monkeypatch.setattr(_emulator, "writer", None)
+    assert emulator.stream(path, 7, **{**options, "rng": maps.meta["seed"]}) == path
+    with pytest.raises(FileExistsError):
+        emulator.stream(path, 7, **{**options, "rng": 3})
+
+
+def test_what_is_left_when_it_is_killed_last(emulator, tmp_path):
+    """Between the last map and the end."""
+    path = tmp_path / "maps.fits"
+
+    def stop(done, n):
+        if done == n:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        emulator.stream(path, 4, progress=stop, **OPTIONS)
+    part = tmp_path / "maps.fits.partial"
+    assert sorted(each.name for each in part.iterdir()) == ["_manifest.json", "done", "maps.fits"]
+    (part / "maps.fits").rename(path)
+    assert emulator.stream(path, 4, overwrite=True, **OPTIONS) == path
+    assert_array_equal(read_density_maps(path).data, emulator.sample(4, **OPTIONS).data)
+
+
+def test_what_fails_at_once_leaves_nothing(emulator, tmp_path):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    emulator.module.register_forward_hook(fail)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            emulator.stream(tmp_path / "maps.h5", 4, **OPTIONS)
+    finally:
+        emulator.module._forward_hooks.clear()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_others_read(emulator, tmp_path):
