@@ -72,12 +72,11 @@ def simulate(args: argparse.Namespace) -> None:
 def _look(path: Path) -> tuple[Any, Any]:
     """The first stamps of a file, and the flags of all."""
     from ..cutouts import Cutouts
+    from ..cutouts._store import read_flags
 
     with fits.open(path) as hdus:
-        table = hdus[1]
-        flags = table.data["flags"].copy()
-        few = fits.BinTableHDU(table.data[:_SHOWN], table.header)
-        return Cutouts.from_table(QTable.read(few)), flags
+        few = fits.BinTableHDU(hdus[1].data[:_SHOWN], hdus[1].header)
+        return Cutouts.from_table(QTable.read(few)), read_flags(path)
 
 
 def _in_words(first: Any, flags: Any) -> str:

@@ -22,7 +22,7 @@ from ._positions import read_table
 if TYPE_CHECKING:
     from ._cutouts import Cutouts
 
-__all__ = ["from_table", "plain_table", "read", "read_meta", "to_table", "write"]
+__all__ = ["from_table", "plain_table", "read", "read_flags", "read_meta", "to_table", "write"]
 
 # Upper case and short: FITS keywords are.
 _META = "CUTOUTS"
@@ -166,6 +166,30 @@ def read_meta(path: Path) -> dict[str, Any]:
     except (OSError, KeyError, ValueError, IndexError, AttributeError):
         return {}
     return about
+
+
+def read_flags(path: Path) -> NDArray[np.int32]:
+    """
+    The flags of cutouts in a file, without the pixels.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        A file that `read` reads.
+
+    Returns
+    -------
+    flags : ndarray of int32, shape (n,)
+        Of all rows.
+    """
+    if path.suffix.lower() == ".zarr":
+        return np.asarray(_open_zarr(path)["flags"][:], np.int32)
+    if path.suffix.lower() in (".h5", ".hdf5"):
+        h5py = import_optional("h5py", extra="hdf5", purpose="for HDF5 files")
+        with h5py.File(path) as file:
+            return np.asarray(file["cutouts"].fields("flags")[:], np.int32)
+    with fits.open(path) as hdus:
+        return np.array(hdus[1].data["flags"], np.int32)
 
 
 def _open_zarr(path: Path) -> Any:

@@ -1,5 +1,6 @@
 """Stamps of more galaxies than fit into memory, in a file, which goes on where it was stopped."""
 
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from ._rows import draw_rows, provenance
 if TYPE_CHECKING:
     from ._simulator import GalaxySimulator
 
-__all__ = ["describe_run", "write_stamps"]
+__all__ = ["describe_run", "fill", "write_stamps"]
 
 
 def write_stamps(
@@ -53,18 +54,57 @@ def write_stamps(
         unfinished(path, manifest, overwrite=overwrite) as partial,
         progress_bar(n, progress, description=simulator.card.name, unit="galaxy") as advance,
     ):
-        file = CutoutFile(partial.path, n, batch_size)
         if partial.done:
             advance(partial.done)
-        # No rows are a file too.
-        for start in range(partial.done, max(n, 1), batch_size):
-            rows = range(start, min(start + batch_size, n))
-            stamps = draw_rows(simulator, request, rows, progress=False)
-            stamps.meta["astrodlkit"]["run"] = run
-            file.write(start, stamps)
-            partial.reach(rows.stop)
-            advance(len(rows))
+        for done in fill(
+            partial.path, simulator, request, run=run, done=partial.done, batch_size=batch_size
+        ):
+            advance(done - partial.done)
+            partial.reach(done)
     return path
+
+
+def fill(
+    path: Path,
+    simulator: "GalaxySimulator",
+    request: Request,
+    *,
+    run: str,
+    done: int = 0,
+    batch_size: int,
+) -> Iterator[int]:
+    """
+    Draw stamps into a file.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file; it may have some rows already.
+    simulator : GalaxySimulator
+        Draws them.
+    request : Request
+        What is asked of it.
+    run : str
+        Checksum of what `describe_run` gives, for the meta.
+    done : int
+        Rows that the file has.
+    batch_size : int
+        Rows in memory.
+
+    Yields
+    ------
+    done : int
+        Rows that the file has by now, on the disk.
+    """
+    n = len(request.catalog)
+    file = CutoutFile(path, n, batch_size)
+    # No rows are a file too.
+    for start in range(done, max(n, 1), batch_size):
+        rows = range(start, min(start + batch_size, n))
+        stamps = draw_rows(simulator, request, rows, progress=False)
+        stamps.meta["astrodlkit"]["run"] = run
+        file.write(start, stamps)
+        yield rows.stop
 
 
 def describe_run(simulator: "GalaxySimulator", request: Request) -> dict[str, Any]:

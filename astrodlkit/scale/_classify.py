@@ -14,7 +14,7 @@ from ._images import find_images, open_images
 from ._models import find_models, load_predictor
 from ._partition import Job, classify_block, classify_partition
 
-__all__ = ["classify_cutouts"]
+__all__ = ["check_threads", "classify_cutouts", "read_units"]
 
 
 def classify_cutouts(
@@ -125,7 +125,7 @@ def classify_cutouts(
         models=tuple(names),
         columns=columns,
         images=_images(kind, data),
-        units=_units(units, known),
+        units=read_units(units, known),
         position=_position(table) if kind == "catalogue" else None,
         options={
             "bands": bands,
@@ -174,13 +174,18 @@ def _check(*, views: int, threads: int, size: Any, precision: str) -> None:
     resolve_precision(precision, resolve_device("cpu"), difference=lambda: 0.0)
     if views not in VIEWS:
         raise ValueError(f"views must be one of {VIEWS}, got {views!r}")
-    if isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1:
-        raise ValueError(f"threads must be a positive integer, got {threads!r}")
+    check_threads(threads)
     if np.ndim(size) > 0:
         raise ValueError(
             "size must be one width or the name of a column, got an array of shape "
             f"{np.shape(size)}: put the widths into a column of the table"
         )
+
+
+def check_threads(threads: int) -> None:
+    """See whether an argument ``threads`` is a number of threads."""
+    if isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1:
+        raise ValueError(f"threads must be a positive integer, got {threads!r}")
 
 
 def _columns(names: Any, *, views: int, interval: float | None) -> tuple[str, ...]:
@@ -203,7 +208,8 @@ def _images(kind: str, data: Any) -> Any:
     return find_images(data)
 
 
-def _units(units: Mapping[str, Any] | None, known: list[str]) -> dict[str, u.UnitBase]:
+def read_units(units: Mapping[str, Any] | None, known: list[str]) -> dict[str, u.UnitBase]:
+    """Read an argument ``units``."""
     unknown = [name for name in units or () if name not in known]
     if unknown:
         raise ValueError(f"units has {unknown}, but the columns are {known}")

@@ -15,8 +15,9 @@ from ..pretrained import ModelCard, describe_model, load_model
 
 if TYPE_CHECKING:
     from ..classify._predictor import Predictor
+    from ..galaxies import GalaxySimulator
 
-__all__ = ["ModelName", "find_models", "load_predictor"]
+__all__ = ["ModelName", "find_models", "load_predictor", "load_simulator"]
 
 # Held while a model is loaded: threads of a process share it.
 _LOADING = Lock()
@@ -39,7 +40,7 @@ class ModelName:
     sha256: str
 
 
-def find_models(model: Any) -> tuple[list[ModelName], list[ModelCard]]:
+def find_models(model: Any, *, task: str = "classify") -> tuple[list[ModelName], list[ModelCard]]:
     """
     The names under which workers find models, and their cards.
 
@@ -47,6 +48,8 @@ def find_models(model: Any) -> tuple[list[ModelName], list[ModelCard]]:
     ----------
     model : str or path-like; or a sequence of these
         As of `classify_cutouts`.
+    task : str
+        What they are for.
 
     Returns
     -------
@@ -71,8 +74,8 @@ def find_models(model: Any) -> tuple[list[ModelName], list[ModelCard]]:
                 f"{type(each).__name__}; model.save(folder) makes a path of a loaded one"
             )
         card = describe_model(each)
-        if card.task != "classify":
-            raise ValueError(f"model must be one for the task 'classify', got {card.task!r}")
+        if card.task != task:
+            raise ValueError(f"model must be one for the task {task!r}, got {card.task!r}")
         if card.weights is None:
             raise ValueError(f"model {str(each)!r} has no weights")
         names.append(ModelName(_travelling(each, card), card.weights.sha256))
@@ -118,20 +121,57 @@ def load_predictor(
         return _loaded(models, device, precision)
 
 
+def load_simulator(model: ModelName, *, device: str) -> "GalaxySimulator":
+    """
+    The simulator of a model; loaded at the first call in a process.
+
+    Parameters
+    ----------
+    model : ModelName
+        What travelled.
+    device : str
+        As of `simulate_galaxies`.
+
+    Returns
+    -------
+    simulator : GalaxySimulator
+        Ready to be shared by the threads of the process.
+
+    Raises
+    ------
+    astrodlkit.exceptions.WeightsError
+        If what is found by its name has another checksum.
+    """
+    with _LOADING:
+        return _loaded_simulator(model, device)
+
+
+@lru_cache(maxsize=4)
+def _loaded_simulator(model: ModelName, device: str) -> "GalaxySimulator":
+    found: GalaxySimulator = _load(model, device)
+    return found
+
+
+def _load(model: ModelName, device: str) -> Any:
+    """A model, which must be that of where the call was made."""
+    found = load_model(model.name, device=device)
+    weights = found.card.weights
+    if weights is None or weights.sha256 != model.sha256:
+        raise WeightsError(
+            f"the model {model.name!r} is another one here: its sha256 is "
+            f"{'missing' if weights is None else weights.sha256}, not {model.sha256} as where "
+            "the call was made; all workers need the same astrodlkit and the same files"
+        )
+    return found
+
+
 @lru_cache(maxsize=4)
 def _loaded(models: tuple[ModelName, ...], device: str, precision: str) -> "Predictor":
     from ..classify import ClassifierEnsemble
 
     members = []
     for model in models:
-        found = load_model(model.name, device=device)
-        weights = found.card.weights
-        if weights is None or weights.sha256 != model.sha256:
-            raise WeightsError(
-                f"the model {model.name!r} is another one here: its sha256 is "
-                f"{'missing' if weights is None else weights.sha256}, not {model.sha256} as where "
-                "the call was made; all workers need the same astrodlkit and the same files"
-            )
+        found = _load(model, device)
         # Layers are watched while they are folded: no other thread may use them then.
         chosen = resolve_precision(
             precision, found.device, difference=partial(getattr, found, "bfloat16_difference")

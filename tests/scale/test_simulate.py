@@ -1,0 +1,204 @@
+"""Galaxies drawn partition by partition are those of one process, bit for bit."""
+
+import os
+import signal
+from itertools import pairwise
+from time import monotonic, sleep
+
+import astropy.units as u
+import numpy as np
+import pytest
+import torch
+from astropy.table import QTable
+from numpy.testing import assert_array_equal
+
+from astrodlkit import Cutouts, Flag, load_model
+from astrodlkit.exceptions import MissingDependencyError, WeightsError
+from astrodlkit.galaxies import NoiseModel
+from astrodlkit.networks import build
+from astrodlkit.pretrained import ModelCard, save_model
+from astrodlkit.scale import simulate_galaxies
+from astrodlkit.scale._models import ModelName, load_simulator
+from astrodlkit.specs import TemplateSpec
+
+pytest.importorskip("galsim")
+pytest.importorskip("distributed")
+dd = pytest.importorskip("dask.dataframe")
+pd = pytest.importorskip("pandas")
+
+DOMAIN = {"axis_ratio": (0.1, 1), "sersic_index": (0.5, 5), "g_r": (0, 1.2), "r_i": (-0.1, 0.6)}
+N, PATIENCE = 90, 600
+ADDED = ["stamp_file", "stamp_row", "flags"]
+OPTIONS = {
+    "psf": 0.7 * u.arcsec,
+    "pixel_scale": 0.2 * u.arcsec,
+    "shape": 16,
+    "bands": ("g", "r"),
+    "noise": NoiseModel(background_rms=2 * u.nJy),
+    "rng": 3,
+}
+UNITS = {"half_light_radius": "arcsec"}
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory):
+    """Folder of a network that was never trained; no two of its templates are the same."""
+    card = ModelCard(
+        name="profiles",
+        title="Sersic profiles",
+        task="simulate",
+        architecture="galaxy-templates",
+        options={
+            "condition_names": list(DOMAIN), "widths": [8, 8, 8, 8], "n_global": 4, "n_local": 1,
+            "n_table": 16,
+        },
+        templates=TemplateSpec(
+            side=80, half_light=9, bands=("g", "r", "i"), reference="r", psf_fwhm=0.3,
+            psf_fwhm_95=0.5, domain=DOMAIN,
+        ),
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(1)
+        network = build(card.architecture, **card.options)
+        for parameter in network.decoder.leave.parameters():
+            parameter.normal_(std=0.2)
+    folder = tmp_path_factory.mktemp("model")
+    save_model(folder, card, network)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def frame():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "id": np.arange(N) * 7,
+            "mag": rng.uniform(20, 24, N),
+            "half_light_radius": rng.uniform(0.3, 1, N),
+            "ra": rng.uniform(10, 11, N),
+            "dec": rng.uniform(-5, -4, N),
+            "class": ["edge_on", None, ""] * (N // 3),
+        }
+    )
+    frame.loc[40, "mag"] = np.nan
+    return frame
+
+
+@pytest.fixture(scope="module")
+def wanted(frame, simulator):
+    """What one process gives."""
+    table = QTable.from_pandas(frame.assign(**{"class": frame["class"].fillna("")}))
+    table["half_light_radius"].unit = "arcsec"
+    return load_model(simulator, device="cpu").simulate(table, **OPTIONS)
+
+
+def check(result, frame, wanted):
+    """Every row is where the result says it is."""
+    assert result["id"].tolist() == frame["id"].tolist()
+    assert list(result.columns) == [*frame.columns, *ADDED]
+    files = result["stamp_file"].drop_duplicates()
+    parts = [Cutouts.read(path) for path in files]
+    lengths = result.groupby("stamp_file", sort=False).size()
+    assert [len(part) for part in parts] == lengths.tolist()
+    assert result["stamp_row"].tolist() == [i for n in lengths for i in range(n)]
+    stamps = Cutouts.concatenate(parts)
+    for name in ("data", "mask", "variance", "flags"):
+        assert_array_equal(getattr(stamps, name), getattr(wanted, name))
+    assert_array_equal(result["flags"], wanted.flags)
+    assert (stamps.positions.separation(wanted.positions) < 1 * u.uas).all()
+
+
+def split(frame, *starts):
+    """A data frame whose partitions have lengths that Dask does not know."""
+    edges = [0, *starts, len(frame)]
+    pieces = [frame.iloc[a:b] for a, b in pairwise(edges)]
+    return dd.concat([dd.from_pandas(piece, npartitions=1) for piece in pieces])
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".h5", ".zarr"])
+def test_same_as_one_process(frame, simulator, wanted, tmp_path, suffix):
+    if suffix == ".zarr":
+        pytest.importorskip("zarr")
+    lazy = simulate_galaxies(
+        split(frame, 11, 50), tmp_path / "out", model=simulator, units=UNITS, suffix=suffix,
+        batch_size=20, **OPTIONS,
+    )  # fmt: skip
+    assert isinstance(lazy, dd.DataFrame)
+    assert lazy.npartitions == 3
+    assert list(tmp_path.iterdir()) == []
+    result = lazy.compute(scheduler="synchronous")
+    assert (result.dtypes == lazy.dtypes).all()
+    assert result.dtypes[ADDED].astype(str).tolist() == ["string", "int64", "int32"]
+    names = [f"part-0000000{i}{suffix}" for i in range(3)]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    check(result, frame, wanted)
+    assert result["flags"][40] & Flag.NO_RESULT
+
+
+def test_a_run_goes_on(frame, simulator, wanted, tmp_path):
+    pieces = dd.from_pandas(frame, npartitions=3)
+    lazy = simulate_galaxies(pieces, tmp_path, model=simulator, units=UNITS, **OPTIONS)
+    lazy.partitions[1].compute(scheduler="synchronous")
+    there = tmp_path / "part-00000001.fits"
+    assert list(tmp_path.iterdir()) == [there]
+    before = there.stat().st_mtime_ns
+    check(lazy.compute(scheduler="synchronous"), frame, wanted)
+    assert there.stat().st_mtime_ns == before
+    brighter = dd.from_pandas(frame.assign(mag=frame["mag"] - 1), npartitions=3)
+    others = ({"rng": 4}, {"shape": 18}, {"table": brighter})
+    for other in others:
+        options = {"table": pieces} | OPTIONS | other
+        lazy = simulate_galaxies(output=tmp_path, model=simulator, units=UNITS, **options)
+        with pytest.raises(FileExistsError, match="has stamps of another run"):
+            lazy.compute(scheduler="synchronous")
+
+
+def test_no_rows(frame, simulator, tmp_path):
+    for pieces in (split(frame, 0, 5), dd.from_pandas(frame[:0], npartitions=1)):
+        folder = tmp_path / str(pieces.npartitions)
+        lazy = simulate_galaxies(pieces, folder, model=simulator, units=UNITS, **OPTIONS)
+        result = lazy.compute(scheduler="synchronous")
+        assert (result.dtypes == lazy.dtypes).all()
+        assert len(Cutouts.read(folder / "part-00000000.fits")) == 0
+        assert len(list(folder.iterdir())) == pieces.npartitions
+
+
+def test_bad_input(frame, simulator, tmp_path, monkeypatch):
+    lazy = dd.from_pandas(frame, npartitions=2)
+
+    def refuses(match, error=ValueError, table=lazy, **options):
+        given = {"model": simulator, "units": UNITS} | OPTIONS | options
+        with pytest.raises(error, match=match):
+            simulate_galaxies(table, tmp_path / "out", **given)
+        assert not (tmp_path / "out").exists()
+
+    refuses("takes what is in memory", TypeError, table=frame)
+    refuses("model must be a name or a path", TypeError, model=[simulator])
+    refuses("for the task 'simulate', got 'classify'", model="galaxyzoo2")
+    refuses("threads must be", threads=0)
+    refuses("batch_size must be", batch_size=0)
+    refuses("suffix must be one of .fits", suffix=".png")
+    refuses("units has", units={"width": "arcsec"})
+    refuses("has no unit", TypeError, units=None)
+    refuses("names of the result's: \\['flags'\\]", table=lazy.assign(flags=0))
+    refuses("no column 'half_light", table=lazy.drop(columns=["half_light_radius"]), units=None)
+    refuses("rng must be", TypeError, rng="a")
+    with pytest.raises(WeightsError, match="is another one here"):
+        load_simulator(ModelName(str(simulator), "0" * 64), device="cpu")
+    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    refuses(r"astrodlkit\[scale\]", MissingDependencyError)
+
+
+@pytest.mark.slow
+def test_two_processes_of_which_one_is_killed(client, frame, simulator, wanted, tmp_path):
+    lazy = simulate_galaxies(
+        dd.from_pandas(frame, npartitions=15), tmp_path, model=simulator, units=UNITS, **OPTIONS
+    )
+    future = client.compute(lazy)
+    end = monotonic() + PATIENCE
+    while len(list(tmp_path.glob("part-*"))) < 4:
+        assert monotonic() < end
+        sleep(0.02)
+    os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+    check(future.result(timeout=PATIENCE), frame, wanted)
+    assert len(list(tmp_path.glob("part-*"))) == 15
