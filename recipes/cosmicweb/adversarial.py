@@ -20,6 +20,8 @@ EDGES = torch.cat([torch.tensor([0.01]), torch.logspace(-1.3, 0, 18), torch.tens
 # Up to here a map's power is compared with that of the web it was made from, which takes away
 # what scatters; beyond the second with what is expected alone.
 TRUSTED = (0.3, 0.6)
+# The critic sees one piece of each square of so many pixels.
+BLOCK = 128
 # Sorted pixels that are compared.
 N_QUANTILES = 64
 
@@ -102,16 +104,17 @@ class AdversarialTask(lightning.LightningModule):
             made = self.network.refined(web, fields, noise[:, 2:], conditions)
         made = made.float()
 
-        pieces = [self._pieces(field, conditions, generator) for field in (true, made)]
+        each = conditions.repeat_interleave((maps.shape[-1] // BLOCK) ** 2, 0)
+        pieces = [self._pieces(field, each, generator) for field in (true, made)]
         self.critic.requires_grad_(True)
-        loss = self._critic_loss(*(p.detach() for p in pieces), conditions, step)
+        loss = self._critic_loss(*(p.detach() for p in pieces), each, step)
         critic_optimizer.zero_grad()
         self.manual_backward(loss)
         nn.utils.clip_grad_norm_(self.critic.parameters(), 10.0)
         critic_optimizer.step()
 
         self.critic.requires_grad_(False)
-        scores = self._scores(pieces[1], conditions) - self._scores(pieces[0], conditions)
+        scores = self._scores(pieces[1], each) - self._scores(pieces[0], each)
         losses = {
             "adversarial": softplus(-scores).mean(),
             "spectrum": self._spectrum_loss(made, web, conditions),
@@ -129,7 +132,8 @@ class AdversarialTask(lightning.LightningModule):
     def _pieces(self, field: Tensor, conditions: Tensor, generator: torch.Generator) -> Tensor:
         """What the critic sees of maps: Gaussianised values, and logarithms of the densities."""
         y, x = torch.randint(field.shape[-1], (2,), generator=generator).tolist()
-        field = field.roll((y, x), (1, 2))[:, : self.crop, : self.crop]
+        field = field.roll((y, x), (1, 2)).unfold(1, BLOCK, BLOCK).unfold(2, BLOCK, BLOCK)
+        field = field.flatten(0, 2)[:, : self.crop, : self.crop]
         return torch.stack([field, self.network.log_density(field, conditions) / 2], 1)
 
     def _scores(self, pieces: Tensor, conditions: Tensor) -> Tensor:

@@ -40,6 +40,7 @@ def run(
     box_size: float,
     side: int,
     seed: int,
+    fixed: bool,
     threads: int,
 ) -> Iterator[np.ndarray]:
     """
@@ -61,6 +62,8 @@ def run(
         Particles, and cells of the force mesh, along a side: a power of two.
     seed : int
         Of the starting field.
+    fixed : bool
+        Whether all its waves have the amplitude that is expected, and only their phases are drawn.
     threads : int
         For PySCo.
 
@@ -85,6 +88,7 @@ def run(
             "ncoarse": side.bit_length() - 1,
             "npart": side**3,
             "seed": seed,
+            "fixed_ICS": fixed,
             "power_spectrum_file": str(table),
             "base": str(folder),
             "z_out": str(redshifts),

@@ -25,6 +25,8 @@ N_SOME, N_FEW = 10, 4
 SHORT = (0.3, 0.6)
 # Below this, in the same units, boxes of the whole side differ from those of half by one factor.
 LONG = 0.2
+# So many boxes of the whole side tell how it changes with the conditions; fewer, its mean.
+MANY = 5
 # How the webs are made, and at what wave numbers spectra are known: see DensityMapNetwork.
 WEBS = {
     "500mpc": {"strength": 0.8, "coherence": 8.0, "log_k": (-7.0, 1.5, 52)},
@@ -217,15 +219,18 @@ def make_network(
     ratio = (1 - short) * few + short * ratio
     if whole:
         some, _, beyond, quantiles = measured(whole, network, values, log_k)
-        more = (beyond - some[:, :N_SOME] @ ratio).mean(0)
+        n = N_FEW if len(whole) >= MANY else 1
+        more, left = fit_terms(some[:, :n], beyond - some[:, :N_SOME] @ ratio)
         # Long waves, of which there are few, together: each counts as often as there are such.
         long = log_k < np.log(LONG * np.pi / network.pixel)
-        more[long] = np.average(more[long], weights=np.exp(2 * log_k[long]))
-        print(f"P(k) of whole boxes: {np.exp(more).round(3).tolist()} of that")
-        ratio[0] += more
-        more = (np.log(np.maximum(quantiles, LEAST)) - some @ distribution).mean(0)
-        first, last = np.flatnonzero(np.isfinite(more))[[0, -1]]
-        distribution[0] += more[np.arange(len(values)).clip(first, last)]
+        weights = np.exp(2 * log_k[long])
+        more[:, long] = np.average(more[:, long], weights=weights, axis=1)[:, None]
+        print(f"P(k) of whole boxes: {np.exp(more[0]).round(3).tolist()} of that; RMS {left:.4f}")
+        ratio[:n] += more
+        rows = np.log(np.maximum(quantiles, LEAST)) - some @ distribution
+        first, last = np.flatnonzero(np.isfinite(rows).all(0))[[0, -1]]
+        more, _ = fit_terms(some[:, :n], rows[:, first : last + 1])
+        distribution[:n] += more[:, (np.arange(len(values)) - first).clip(0, last - first)]
     smooth, left = fit_terms(terms, halofit + terms[:, :N_SOME] @ ratio)
     print(f"log P(k): RMS {left:.4f} off the polynomials")
     rows = [

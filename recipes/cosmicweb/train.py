@@ -20,10 +20,11 @@ KEPT_APART = 10
 
 def training_boxes(folder: Path) -> tuple[list[Box], list[Box]]:
     """Those of half the side and of the whole side, without what is kept apart."""
-    sets = (folder / "train", folder / "whole")
-    return tuple(
-        [box for box in read_boxes(path) if box.settings["number"] % KEPT_APART] for path in sets
+    half, whole, fixed = (
+        [box for box in read_boxes(folder / name) if box.settings["number"] % KEPT_APART]
+        for name in ("train", "whole", "fixed")
     )
+    return half, whole + fixed
 
 
 def main() -> None:
@@ -35,12 +36,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--whole", action="store_true", help="learn from boxes of the whole side")
     parser.add_argument("--seed", type=int, default=SEED)
     args = parser.parse_args()
 
     args.folder.mkdir(parents=True, exist_ok=True)
     boxes, whole = training_boxes(args.truth / args.scale)
     network, power = make_network(boxes, whole)
+    boxes = whole if args.whole else boxes
     prior = args.folder / "prior.pt"
     if prior.exists():
         network.load_state_dict(torch.load(prior, weights_only=True))

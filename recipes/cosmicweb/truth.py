@@ -28,18 +28,26 @@ PER_CELL = 1
 
 @dataclass(frozen=True)
 class Set:
-    """Which boxes: parts of a side, the hypercube's seed and size, first seed of the fields."""
+    """
+    Which boxes.
+
+    Parts of a side, the hypercube's seed and size, first seed of the fields, and whether these
+    start with fixed amplitudes (Angulo & Pontzen 2016, MNRAS, 462, L1).
+    """
 
     parts: int
     hypercube: int
     n: int
     seed: int
+    fixed: bool = False
 
 
 SETS = {
     "train": Set(parts=2, hypercube=101, n=150, seed=100_000),
     # Training boxes with the long waves that half a side cannot hold.
     "whole": Set(parts=1, hypercube=303, n=60, seed=400_000),
+    # The same where a side holds so few of them that they would scatter too much.
+    "fixed": Set(parts=1, hypercube=404, n=40, seed=500_000, fixed=True),
     "test": Set(parts=1, hypercube=202, n=20, seed=200_000),
     # Half the side at the cosmologies and redshifts of the test, eight for each.
     "matched": Set(parts=2, hypercube=202, n=20, seed=300_000),
@@ -64,7 +72,7 @@ class Plan:
         """All of it, and what all boxes share, as JSON."""
         shared = {
             "fixed": FIXED,
-            "solver": nbody.SOLVER,
+            "solver": nbody.SOLVER | {"fixed_ICS": SETS[self.set].fixed},
             "points_per_cell": PER_CELL,
             "halofit": HALOFIT,
             "pysco": nbody.VERSION,
@@ -118,6 +126,7 @@ def simulate(box: Plan, path: Path, threads: int) -> None:
             box_size=box.box_size,
             side=box.side,
             seed=box.seed,
+            fixed=SETS[box.set].fixed,
             threads=threads,
         )
         for i, position in enumerate(particles):

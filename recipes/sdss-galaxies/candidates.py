@@ -33,6 +33,8 @@ class TemplateTask(lightning.LightningModule):
     The critic sees a real template and a generated one of the same conditions side by side (a
     relativistic pair: Jolicoeur-Martineau 2019, ICLR), with its gradients kept small at both (R1
     and R2: Huang et al. 2024, NeurIPS); the generated one gets as much noise as the real one has.
+    Beside an autoencoder the generated one is what is made of the real one (Larsen et al. 2016,
+    ICML): of latent numbers that the flow draws, all would come to look alike.
 
     Parameters
     ----------
@@ -64,7 +66,7 @@ class TemplateTask(lightning.LightningModule):
         critic_rate: float = 3e-4,
         gamma: float = 1.0,
         penalty_every: int = 4,
-        adversarial: float = 4e4,
+        adversarial: float = 1e4,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -85,9 +87,15 @@ class TemplateTask(lightning.LightningModule):
         step = self.global_step // len(optimizers)
         generator = torch.Generator().manual_seed(1_000_003 * self.seed + step)
         losses: dict[str, Tensor] = {}
-        if self.critic is not None:
+        if self.encodes:
+            made, losses = self._autoencoder(batch, generator, step)
+        else:
             made = self._generated(batch, generator)
-            profile = self._profile(batch)
+        if self.critic is not None:
+            axis_ratio = self.network.column(batch["conditions"], "axis_ratio")
+            made = add_noise(made, batch, axis_ratio, generator)
+            with torch.no_grad():
+                profile = self.network.profile(batch["conditions"])
             real = seen(batch["templates"], profile)
             numbers = self.network.deck.standard(batch["conditions"])
             self.critic.requires_grad_(True)
@@ -100,8 +108,6 @@ class TemplateTask(lightning.LightningModule):
             self.critic.requires_grad_(False)
             ahead = self._scores(seen(made, profile), numbers) - self._scores(real, numbers)
             losses["adversarial"] = softplus(-ahead).mean()
-        if self.encodes:
-            losses |= self._autoencoder_losses(batch, generator, step)
         total = sum(self.weights.get(name, 1.0) * part for name, part in losses.items())
         optimizers[0].zero_grad()
         self.manual_backward(total)
@@ -112,9 +118,10 @@ class TemplateTask(lightning.LightningModule):
             schedule.step()
         self.log_dict(losses)
 
-    def _autoencoder_losses(
+    def _autoencoder(
         self, batch: dict[str, Tensor], generator: torch.Generator, step: int
-    ) -> dict[str, Tensor]:
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What is made of the batch's templates, and what it costs."""
         light, conditions = batch["templates"], batch["conditions"]
         with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
             mean, log_variance = self.network.posterior(light, conditions)
@@ -125,7 +132,7 @@ class TemplateTask(lightning.LightningModule):
         part = min(1.0, (step + 1) / self.warm_up) if self.warm_up else 1.0
         numbers = self.network.deck.standard(conditions)
         gaussian, volume = self.network.flow.inverse(own.detach(), numbers)
-        return {
+        return made, {
             "picture": self._off(made, batch),
             "latent": part * nats.mean(0).clamp_min(FREE).sum(),
             "flow": (gaussian.square().sum(1) / 2 - volume).mean(),
@@ -140,17 +147,11 @@ class TemplateTask(lightning.LightningModule):
         return ((1 + square / 9).sqrt() - 1).sum((1, 2, 3)).mean() * 9 / PIXELS
 
     def _generated(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
-        """Templates of the batch's conditions, with noise."""
+        """Templates of the batch's conditions."""
         conditions = batch["conditions"]
         latent = torch.randn(len(conditions), self.network.n_latent, generator=generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
-            made = self.network(latent, conditions)
-        axis_ratio = self.network.column(conditions, "axis_ratio")
-        return add_noise(made, batch, axis_ratio, generator)
-
-    def _profile(self, batch: dict[str, Tensor]) -> Tensor:
-        with torch.no_grad():
-            return self.network.profile(batch["conditions"])
+            return self.network(latent, conditions)
 
     def _scores(self, maps: Tensor, numbers: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
