@@ -277,4 +277,5 @@ def test_neighbours_and_numbers_of_images_do_not_matter(precision):
     whole = run_batches(network, x, batch_size=64, device=CPU, precision=precision)["class"]
     for rows in ([3], [0, 39], range(7), range(39, 22, -1)):
         part = run_batches(network, x[rows], batch_size=5, device=CPU, precision=precision)
-        assert_allclose(part["class"], whole[rows], atol=1e-6)
+        # Other numbers of images are other kernels, whose sums are in another order.
+        assert_allclose(part["class"], whole[rows], atol=3e-6)
