@@ -314,7 +314,7 @@ class Cutouts:
     @classmethod
     def read(cls, path: PathLike) -> "Cutouts":
         """
-        Read what ``write`` wrote.
+        Read what ``write`` wrote, or a simulator did, to Zarr (``.zarr``) too.
 
         Parameters
         ----------

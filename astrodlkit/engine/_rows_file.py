@@ -84,8 +84,9 @@ def sync_chunk(path: Path, arrays: Iterable[str], number: int) -> None:
 
 def sync(path: Path) -> None:
     """Bring a file, or the names in a folder, to the disk."""
-    if not path.exists() or (path.is_dir() and os.name != "posix"):
-        return  # a chunk that holds nothing but zeros is not written
+    # A chunk that holds nothing but zeros is not written.
+    if os.name != "posix" or not path.exists():
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
