@@ -8,7 +8,7 @@ import numpy as np
 from measure import HALF_LIGHT
 from rows import Rows
 from train import SEED, read_network
-from validate import GENERATOR, judge, table
+from validate import GENERATOR, judge, report
 
 from astrodlkit.networks import GalaxyTemplateNetwork
 from astrodlkit.pretrained import Figure, Licence, ModelCard, Training, save_model
@@ -83,14 +83,16 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder for the card and the weights")
     parser.add_argument("--candidate", choices=TITLES, required=True)
     parser.add_argument("--n", type=int, default=1000, help="galaxies in each half, at most")
+    parser.add_argument("--fits", type=int, default=0, help="galaxies fitted, for the table")
     parser.add_argument("--shears", type=int, default=200)
     parser.add_argument("--processes", type=int, default=1)
     args = parser.parse_args()
     rows, network = Rows.read(args.work), read_network(args.model)
-    judged = judge(rows, network, args.n, 0, args.processes)
+    judged = judge(rows, network, args.n, args.fits, args.processes)
     training = rows[rows.split == 0]
     figures = []
-    for title, found in table(judged, training, network.condition_names, args.shears):
+    rows_of_table = report(judged, training, network.condition_names, args.shears)
+    for title, found in rows_of_table.items():
         value, error, n = found[GENERATOR]
         if np.isfinite([value, error]).all():
             note = "in standard deviations" if "Wasserstein" in title else ""

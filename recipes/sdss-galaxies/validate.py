@@ -268,6 +268,27 @@ def table(
         yield from sheared(judged, shears)
 
 
+def report(
+    judged: Judged, training: Rows, names: tuple[str, ...], shears: int
+) -> dict[str, dict[str, Cell]]:
+    """Print the table, and hand it over."""
+    sources = [name for name in judged.light if name != "reference"]
+    counts = {name: len(judged.complete(name)) for name in judged.light}
+    print(f"measured of {', '.join(f'{name} {n}' for name, n in counts.items())}")
+    print(f"{'':36}{'bar':>9}" + "".join(f"{name:>25}" for name in sources))
+    rows = {}
+    for title, found in table(judged, training, names, shears):
+        cells = [
+            f"{found[s][0]:.3f} +- {found[s][1]:.3f} ({found[s][2]})" if s in found else "-"
+            for s in sources
+        ]
+        print(
+            f"{title:36}{BARS.get(title, ''):>9}" + "".join(f"{c:>25}" for c in cells), flush=True
+        )
+        rows[title] = found
+    return rows
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -282,19 +303,7 @@ def main() -> None:
     args = parser.parse_args()
     rows, network = Rows.read(args.work), read_model(args.model)
     judged = judge(rows, network, args.n, args.fits, args.processes)
-    sources = [name for name in judged.light if name != "reference"]
-    counts = {name: len(judged.complete(name)) for name in judged.light}
-    print(f"measured of {', '.join(f'{name} {n}' for name, n in counts.items())}")
-    print(f"{'':36}{'bar':>9}" + "".join(f"{name:>25}" for name in sources))
-    training = rows[rows.split == 0]
-    for title, found in table(judged, training, network.condition_names, args.shears):
-        cells = [
-            f"{found[s][0]:.3f} +- {found[s][1]:.3f} ({found[s][2]})" if s in found else "-"
-            for s in sources
-        ]
-        print(
-            f"{title:36}{BARS.get(title, ''):>9}" + "".join(f"{c:>25}" for c in cells), flush=True
-        )
+    report(judged, rows[rows.split == 0], network.condition_names, args.shears)
 
 
 if __name__ == "__main__":
