@@ -16,11 +16,12 @@ every_emulator = pytest.mark.parametrize("name", list_models(task="emulate"))
 def test_maps_are_densities(name):
     emulator = load_model(name, device="cpu")
     for redshift in (0, 1.9):
-        maps = emulator.sample(4, shape=(128, 128), redshift=redshift, rng=1)
+        maps = emulator.sample(8, shape=(128, 128), redshift=redshift, rng=1)
         assert maps.meta["flags"] == {}
         assert (maps.data > 0).all()
-        # The mean of a slab scatters; that of four of them less.
-        assert_allclose(maps.data.mean(), 1, atol=0.2)
+        # The mean of a slab scatters, the more the smaller it is.
+        means = maps.data.mean(axis=(1, 2))
+        assert_allclose(means.mean(), 1, atol=0.02 + 3 * means.std(ddof=1) / len(means) ** 0.5)
         assert maps.data.max() > 3
 
 
