@@ -59,8 +59,10 @@ def write_stamps(
         for done in fill(
             partial.path, simulator, request, run=run, done=partial.done, batch_size=batch_size
         ):
-            advance(done - partial.done)
+            new = done - partial.done
+            # Before the user is told, who may stop it.
             partial.reach(done)
+            advance(new)
     return path
 
 
