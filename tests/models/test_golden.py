@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
 
 from astrodlkit import Cutouts, list_models, load_model
@@ -37,6 +38,17 @@ def density(name: str) -> dict[str, list[float]]:
     return {"density": [round(float(value), 5) for value in maps.data[0, ::4, ::4].ravel()]}
 
 
+def templates(name: str) -> dict[str, list[float]]:
+    """Some pixels of two galaxies, in parts per million of their flux in r."""
+    network = load_model(name, device="cpu").module
+    nothing = torch.full((2, len(network.condition_names)), torch.nan)
+    conditions = network.complete(nothing, torch.tensor([[0.2], [0.7]]))
+    generator = torch.Generator().manual_seed(1)
+    with torch.inference_mode():
+        light = network(torch.randn(2, network.n_latent, generator=generator), conditions)
+    return {"templates": [round(1e6 * float(x), 2) for x in light[..., 5::10, 5::10].ravel()]}
+
+
 @pytest.mark.parametrize("name", list_models(task="classify"))
 def test_golden(name, draw):
     compare(name, measure(name, draw(6)), 1e-3)
@@ -45,6 +57,11 @@ def test_golden(name, draw):
 @pytest.mark.parametrize("name", list_models(task="emulate"))
 def test_golden_maps(name):
     compare(name, density(name), 1e-2)
+
+
+@pytest.mark.parametrize("name", list_models(task="simulate"))
+def test_golden_templates(name):
+    compare(name, templates(name), 1)
 
 
 def compare(name: str, measured: dict[str, list[float]], atol: float) -> None:
