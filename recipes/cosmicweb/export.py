@@ -4,10 +4,10 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from boxes import THICKNESS, Box, read_boxes
-from train import KEPT_APART, SEED, training_boxes
+from boxes import THICKNESS, Box
+from train import KEPT_APART, SEED, kept_apart, training_boxes
 from truth import OM0, PIXELS, REDSHIFT_BINS, SIDES, SIGMA8
-from validate import EMULATOR, compare, read_network, table
+from validate import EMULATOR, LEARNED_FROM, compare, read_network, table
 
 from astrodlkit.networks import DensityMapNetwork
 from astrodlkit.pretrained import Figure, Licence, ModelCard, Training, save_model
@@ -79,14 +79,12 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder of the training")
     parser.add_argument("folder", type=Path, help="folder for the card and the weights")
     parser.add_argument("--scale", choices=THICKNESS, default="500mpc")
+    parser.add_argument("--set", nargs="+", choices=LEARNED_FROM, default=["train"],
+                        help="whose boxes that are kept apart the figures are of")  # fmt: skip
     args = parser.parse_args()
 
     training = sum(map(len, training_boxes(args.truth / args.scale)))
-    apart = [
-        box
-        for box in read_boxes(args.truth / args.scale / "train")
-        if box.settings["number"] % KEPT_APART == 0
-    ]
+    apart = [box for name in args.set for box in kept_apart(args.truth / args.scale, name)]
     network = read_network(str(args.work), apart[0])
     card = make_card(network, args.scale, (training, len(apart)), apart[0])
     measured = compare(apart, network)

@@ -27,6 +27,11 @@ def training_boxes(folder: Path) -> tuple[list[Box], list[Box]]:
     return half, whole + fixed
 
 
+def kept_apart(folder: Path, name: str) -> list[Box]:
+    """What is kept apart of a set that is learned from."""
+    return [box for box in read_boxes(folder / name) if box.settings["number"] % KEPT_APART == 0]
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -43,7 +48,7 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     boxes, whole = training_boxes(args.truth / args.scale)
     network, power = make_network(boxes, whole)
-    boxes = whole if args.whole else boxes
+    taught = whole if args.whole else boxes
     prior = args.folder / "prior.pt"
     if prior.exists():
         network.load_state_dict(torch.load(prior, weights_only=True))
@@ -55,7 +60,7 @@ def main() -> None:
     task = AdversarialTask(network, power, max_steps=args.steps, seed=args.seed)
     fit(
         task,
-        DataLoader(Slabs(boxes, args.batch_size, args.seed, done), batch_size=None),
+        DataLoader(Slabs(taught, args.batch_size, args.seed, done), batch_size=None),
         folder=args.folder,
         # Each step is two: one of the critic's and one of the network's.
         max_steps=2 * args.steps,

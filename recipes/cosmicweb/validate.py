@@ -33,13 +33,14 @@ from boxes import THICKNESS, Box, read_boxes
 from measures import Statistics, joined, measure, rows, stacked, thresholds, with_error
 from nearest import correlations, nearest
 from prior import WEBS, conditions
-from train import KEPT_APART, training_boxes
+from train import kept_apart, training_boxes
 from wgan import Generator, read_generator, smoothed
 
 from astrodlkit import load_model
 from astrodlkit.networks import DensityMapNetwork
 
 SEED = 60
+LEARNED_FROM = ("train", "whole", "fixed")
 REAL, EMULATOR, WEB, FIELD, WGAN = "real/real", "emulator", "web", "Gaussian field", "WGAN"
 # Of each snapshot, for pairs of maps and for pictures.
 SAMPLES = 4
@@ -251,9 +252,9 @@ def main() -> None:
     parser.add_argument("truth", type=Path, help="folder that truth.py was given")
     parser.add_argument("model", help="name or folder of a model, folder of train.py, .pt or .ckpt")
     parser.add_argument("--scale", choices=THICKNESS, default="500mpc")
-    parser.add_argument("--set", nargs="+", choices=("test", "matched", "train"),
+    parser.add_argument("--set", nargs="+", choices=("test", "matched", *LEARNED_FROM),
                         default=["test", "matched"],
-                        help="train: the boxes that are kept apart")  # fmt: skip
+                        help="train, whole, fixed: their boxes that are kept apart")  # fmt: skip
     parser.add_argument("--wgan", type=Path, help="folder of wgan.py")
     parser.add_argument("--boxes", type=int, help="at most as many of each set")
     parser.add_argument("--maps", type=int, help="at most as many of each snapshot")
@@ -271,11 +272,10 @@ def main() -> None:
     training, _ = training_boxes(folder)
     network = read_network(args.model, training[0])
     for name in args.set:
-        boxes = list(read_boxes(folder / name))
-        if name == "train":
-            boxes = [box for box in boxes if box.settings["number"] % KEPT_APART == 0]
+        known = name in LEARNED_FROM
+        boxes = kept_apart(folder, name) if known else list(read_boxes(folder / name))
         boxes = boxes[: args.boxes]
-        half = name != "test"
+        half = name in ("matched", "train")
         generator = None
         if half and args.wgan is not None:
             generator = read_generator(args.wgan, boxes[0].settings["side"])
