@@ -39,7 +39,7 @@ def emulate_density_maps(
     box_size : `~astropy.units.Quantity`
         Side of a map, or its sides (y, x), in comoving Mpc. With ``shape`` it
         says how large a pixel is, and that which model is taken: 500 Mpc in
-        256 pixels, 1000 Mpc in 512, 100 Mpc in 256, ...
+        256 pixels, 1000 Mpc in 512, ...
     redshift : float
         0 or more.
     cosmology : `~astropy.cosmology.FLRW`
