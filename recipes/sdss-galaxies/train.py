@@ -35,10 +35,11 @@ def make_network(training: Rows, seed: int) -> GalaxyTemplateNetwork:
 
 
 def read_network(path: Path) -> GalaxyTemplateNetwork:
-    """A folder of this script, network.pt, a checkpoint, or the name of a model."""
-    if not path.exists():
+    """A folder of this script, network.pt, a checkpoint, or what `load_model` takes."""
+    if (path / "network.pt").exists():
+        path = path / "network.pt"
+    if path.suffix not in (".pt", ".ckpt"):
         return load_model(str(path), device="cpu").module
-    path = path / "network.pt" if path.is_dir() else path
     state = torch.load(path, weights_only=True, map_location="cpu")
     if path.suffix == ".ckpt":
         own = [name for name in state["state_dict"] if name.startswith("network.")]

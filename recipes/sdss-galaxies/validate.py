@@ -62,14 +62,6 @@ class Judged:
         return found[np.isfinite(found).all(1)]
 
 
-def read_model(model: str) -> GalaxyTemplateNetwork:
-    """A folder of train.py, network.pt, a checkpoint, or what `load_model` takes."""
-    path = Path(model)
-    if path.suffix in (".pt", ".ckpt") or (path / "network.pt").exists():
-        return read_network(path)
-    return load_model(model).module
-
-
 def generate(network: GalaxyTemplateNetwork, rows: Rows, seed: int) -> tuple[np.ndarray, ...]:
     """Templates of the rows' conditions, without noise and with the rows'."""
     random, both = torch.Generator().manual_seed(seed), []
@@ -295,13 +287,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("work", type=Path, help="folder of templates.py and conditions.py")
-    parser.add_argument("model", help="folder of train.py, network.pt, checkpoint, or a model")
+    parser.add_argument(
+        "model", type=Path, help="folder of train.py, network.pt, checkpoint, or a model"
+    )
     parser.add_argument("--n", type=int, default=1000, help="galaxies in each half, at most")
     parser.add_argument("--fits", type=int, default=300, help="galaxies that are fitted; 0: none")
     parser.add_argument("--shears", type=int, default=200, help="galaxies sheared; 0: none")
     parser.add_argument("--processes", type=int, default=1)
     args = parser.parse_args()
-    rows, network = Rows.read(args.work), read_model(args.model)
+    rows, network = Rows.read(args.work), read_network(args.model)
     judged = judge(rows, network, args.n, args.fits, args.processes)
     report(judged, rows[rows.split == 0], network.condition_names, args.shears)
 
