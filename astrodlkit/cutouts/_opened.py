@@ -141,8 +141,10 @@ def _remote(url: str, hdu: int | None) -> Image:
         raise OSError(f"{url} ends before its pixels do")
     wcs = quiet_wcs(found.header, hdus)
     mask = hdus["MASK"].section if "MASK" in hdus else None
+    # As much of an array as is asked of it.
+    pixels: Any = _Pieces(found)
     return Image(
-        _Pieces(found),
+        pixels,
         celestial(wcs, url),
         read_unit(found.header, url),
         mask if mask is not None and mask.shape == found.shape else None,

@@ -45,7 +45,7 @@ def run(folder, max_steps, seed=1, **options):
         progress=False,
         **{"decay": 0.5, **options},
     )
-    return float(task.slope)
+    return task.slope.item()
 
 
 def test_it_learns(tmp_path):
