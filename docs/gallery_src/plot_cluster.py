@@ -55,7 +55,7 @@ index_images(folder).write(folder / "tiles.parquet")
 
 plt.figure(figsize=(5, 5))
 plt.imshow(np.arcsinh(image / 0.1), origin="lower", cmap="gray")
-plt.axis("off")
+plt.gca().set_axis_off()
 
 # %%
 # In memory
