@@ -104,7 +104,7 @@ class AdversarialTask(lightning.LightningModule):
             made = self.network.refined(web, fields, noise[:, 2:], conditions)
         made = made.float()
 
-        each = conditions.repeat_interleave((maps.shape[-1] // BLOCK) ** 2, 0)
+        each = conditions.repeat_interleave(max(1, maps.shape[-1] // BLOCK) ** 2, 0)
         pieces = [self._pieces(field, each, generator) for field in (true, made)]
         self.critic.requires_grad_(True)
         loss = self._critic_loss(*(p.detach() for p in pieces), each, step)
@@ -131,8 +131,10 @@ class AdversarialTask(lightning.LightningModule):
 
     def _pieces(self, field: Tensor, conditions: Tensor, generator: torch.Generator) -> Tensor:
         """What the critic sees of maps: Gaussianised values, and logarithms of the densities."""
-        y, x = torch.randint(field.shape[-1], (2,), generator=generator).tolist()
-        field = field.roll((y, x), (1, 2)).unfold(1, BLOCK, BLOCK).unfold(2, BLOCK, BLOCK)
+        side = field.shape[-1]
+        y, x = torch.randint(side, (2,), generator=generator).tolist()
+        block = min(BLOCK, side)
+        field = field.roll((y, x), (1, 2)).unfold(1, block, block).unfold(2, block, block)
         field = field.flatten(0, 2)[:, : self.crop, : self.crop]
         return torch.stack([field, self.network.log_density(field, conditions) / 2], 1)
 
