@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from .._optional import import_optional
 from ..engine import write_durably
-from ..engine._rows_file import empty_dataset, sync_chunk, write_at
+from ..engine._rows_file import empty_dataset, reserve_fits, sync_chunk, write_at
 from ..engine._unfinished import Unfinished, unfinished
 from ._record import KEY, to_dict, to_json
 from ._request import Request
 
 __all__ = ["Maps", "writer"]
-
-_BLOCK = 2880  # bytes; of which FITS files are made
 
 
 class Maps:
@@ -67,7 +65,7 @@ class Maps:
         head = _header(request).tostring().encode("ascii")
         path, size = self._partial.path, 4 * int(np.prod(self._shape))
         if new:
-            write_durably(path, partial(_reserve, head=head, size=size))
+            write_durably(path, partial(reserve_fits, head=head, size=size))
         return partial(self._flat, place=len(head), kind=">f4")
 
     def _hdf5(self, request: Request, *, new: bool) -> Any:
@@ -148,13 +146,6 @@ def writer(
         manifest["chunk"] = step
     with unfinished(path, manifest, overwrite=overwrite) as part:
         yield Maps(part, request, step)
-
-
-def _reserve(path: Path, *, head: bytes, size: int) -> None:
-    """Make a FITS file of zeros, which take no place on most disks."""
-    with path.open("wb") as stream:
-        stream.write(head)
-        stream.truncate(len(head) + -(-size // _BLOCK) * _BLOCK)
 
 
 def _header(request: Request) -> fits.Header:

@@ -7,7 +7,9 @@ from typing import Any
 
 from .._optional import import_optional
 
-__all__ = ["empty_dataset", "sync", "sync_chunk", "write_at"]
+__all__ = ["empty_dataset", "reserve_fits", "sync", "sync_chunk", "write_at"]
+
+_BLOCK = 2880  # bytes; of which FITS files are made
 
 
 def write_at(path: Path, place: int, data: Any) -> None:
@@ -28,6 +30,24 @@ def write_at(path: Path, place: int, data: Any) -> None:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def reserve_fits(path: Path, *, head: bytes, size: int) -> None:
+    """
+    Make a FITS file of zeros, which take no place on most disks.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    head : bytes
+        All that comes before the data.
+    size : int
+        Bytes of the data.
+    """
+    with path.open("wb") as stream:
+        stream.write(head)
+        stream.truncate(len(head) + -(-size // _BLOCK) * _BLOCK)
 
 
 def empty_dataset(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -13,14 +13,13 @@ from .._optional import import_optional
 from ..cutouts import Cutouts
 from ..cutouts._store import plain_table
 from ..engine import write_durably
-from ..engine._rows_file import empty_dataset, sync_chunk, write_at
+from ..engine._rows_file import empty_dataset, reserve_fits, sync_chunk, write_at
 
 __all__ = ["FORMATS", "CutoutFile"]
 
 FORMATS = (".fits", ".fit", ".h5", ".hdf5", ".zarr")
 """Endings of files of cutouts."""
 
-_BLOCK = 2880  # bytes; of which FITS files are made
 _NAME, _COLUMNS = "cutouts", "cutouts.__table_column_meta__"
 
 
@@ -67,7 +66,7 @@ class CutoutFile:
         header["NAXIS2"] = self._n
         if not self._path.exists():
             head = bytes(raw[: place["hdrLoc"]]) + header.tostring().encode("ascii")
-            write_durably(self._path, partial(_reserve, head=head, size=self._n * row))
+            write_durably(self._path, partial(reserve_fits, head=head, size=self._n * row))
         first = place["datLoc"]
         rows = raw[first : first + row * len(cutouts)]
         write_at(self._path, first + row * start, rows)
@@ -110,10 +109,3 @@ class CutoutFile:
         for name, column in plain.items():
             group[name][start : start + len(column)] = np.asarray(column)
         sync_chunk(self._path, plain.colnames, start // self._step)
-
-
-def _reserve(path: Path, *, head: bytes, size: int) -> None:
-    """Make a FITS file of zeros, which take no place on most disks."""
-    with path.open("wb") as stream:
-        stream.write(head)
-        stream.truncate(len(head) + -(-size // _BLOCK) * _BLOCK)

@@ -53,8 +53,8 @@ def displaced(field: Tensor) -> Tensor:
     waves = torch.fft.rfft2(field) / (ky**2 + kx**2).clamp_min(1e-12)
     gradients = torch.stack([1j * signed_y * waves, 1j * signed_x * waves], 1)
     y = torch.arange(ny, device=field.device)[:, None]
-    rows = max(1, _AT_ONCE // (n * nx))
     x = torch.arange(nx, device=field.device)
+    rows = max(1, _AT_ONCE // (n * nx))
     density = field.new_zeros(n, ny * nx)
     offsets = ((torch.arange(_PER_SIDE) + 0.5) / _PER_SIDE - 0.5).tolist()
     for from_y, from_x in product(offsets, offsets):

@@ -14,7 +14,7 @@ from ._images import find_images, open_images
 from ._models import find_models, load_predictor
 from ._partition import Job, classify_block, classify_partition
 
-__all__ = ["check_threads", "classify_cutouts", "read_units"]
+__all__ = ["check_extra", "check_threads", "classify_cutouts", "read_units"]
 
 
 def classify_cutouts(
@@ -150,8 +150,7 @@ def classify_cutouts(
 
 def _kind(table: Any) -> str:
     """What is in pieces."""
-    for module in ("pandas", "pyarrow", "dask.dataframe", "distributed"):
-        import_optional(module, extra="scale", purpose="for catalogues in Dask and LSDB")
+    check_extra()
     import dask.array as da
     import dask.dataframe as dd
 
@@ -166,6 +165,12 @@ def _kind(table: Any) -> str:
         "table must be a Dask DataFrame, an LSDB catalogue or a Dask array of cutouts, got "
         f"{type(table).__name__}; astrodlkit.classify_cutouts takes what is in memory"
     )
+
+
+def check_extra() -> None:
+    """See whether the extra ``scale`` is installed."""
+    for module in ("pandas", "pyarrow", "dask.dataframe", "distributed"):
+        import_optional(module, extra="scale", purpose="for catalogues in Dask and LSDB")
 
 
 def _check(*, views: int, threads: int, size: Any, precision: str) -> None:

@@ -172,7 +172,7 @@ def _loaded(models: tuple[ModelName, ...], device: str, precision: str) -> "Pred
     members = []
     for model in models:
         found = _load(model, device)
-        # Layers are watched while they are folded: no other thread may use them then.
+        # The copy is made here, so that no piece waits for it.
         chosen = resolve_precision(
             precision, found.device, difference=partial(getattr, found, "bfloat16_difference")
         )

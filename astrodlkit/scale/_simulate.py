@@ -9,11 +9,10 @@ import numpy as np
 from astropy import units as u
 from astropy.cosmology import FLRW, Planck18
 
-from .._optional import import_optional
 from .._rng import read_seed
 from .._typing import PathLike
 from ..engine import check_batch_size
-from ._classify import check_threads, read_units
+from ._classify import check_extra, check_threads, read_units
 from ._draw import ADDED, Drawing, draw_partition, with_places
 from ._models import find_models
 
@@ -132,8 +131,7 @@ def simulate_galaxies(
     ... )  # doctest: +SKIP
     >>> lazy.to_parquet("truth")  # doctest: +SKIP
     """
-    for module in ("pandas", "pyarrow", "dask.dataframe", "distributed"):
-        import_optional(module, extra="scale", purpose="for catalogues in Dask and LSDB")
+    check_extra()
     import dask.dataframe as dd
 
     if not isinstance(table, dd.DataFrame):
