@@ -12,6 +12,7 @@ from .._typing import PathLike
 from ..engine import resolve_precision
 from ..exceptions import WeightsError
 from ..pretrained import ModelCard, describe_model, load_model
+from ._allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     from ..classify._predictor import Predictor
@@ -154,6 +155,7 @@ def _loaded_simulator(model: ModelName, device: str) -> "GalaxySimulator":
 
 def _load(model: ModelName, device: str) -> Any:
     """A model, which must be that of where the call was made."""
+    keep_freed_memory()
     found = load_model(model.name, device=device)
     weights = found.card.weights
     if weights is None or weights.sha256 != model.sha256:

@@ -1,6 +1,7 @@
 """Two worker processes: the same values as in one, also if one of them is killed."""
 
 import os
+import platform
 import signal
 from time import monotonic, sleep
 
@@ -10,6 +11,7 @@ from astropy.table import QTable
 
 from astrodlkit import classify_cutouts as in_memory
 from astrodlkit.scale import classify_cutouts
+from astrodlkit.scale._allocator import keep_freed_memory
 
 pytest.importorskip("distributed")
 dd = pytest.importorskip("dask.dataframe")
@@ -53,6 +55,8 @@ def test_a_worker_is_killed(client, many, tiles, model):
     """Every row once, none lost."""
     lazy = classify_cutouts(dd.from_pandas(many, npartitions=20), tiles, model=model, units=UNITS)
     future = client.compute(lazy)
+    # A lambda travels itself: workers need not find this file.
+    done = lambda dask_worker: len(dask_worker.data)  # noqa: E731
     wait_for(lambda: sum(client.run(done).values()) > 5)
     victim = next(iter(client.run(os.getpid).values()))
     os.kill(victim, signal.SIGKILL)
@@ -60,13 +64,26 @@ def test_a_worker_is_killed(client, many, tiles, model):
     assert victim not in client.run(os.getpid).values()
 
 
-def done(dask_worker):
-    """How many results a worker holds or has made."""
-    return len(dask_worker.data)
-
-
 def wait_for(condition, seconds=PATIENCE):
     end = monotonic() + seconds
     while not condition():
         assert monotonic() < end
         sleep(0.02)
+
+
+def test_workers_keep_freed_memory(client, frame, tiles, model):
+    """As Dask's nanny sets the allocator, each tensor is asked of the system anew."""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("the allocator is another one")
+    classify_cutouts(
+        dd.from_pandas(frame, npartitions=4), tiles, model=model, units=UNITS
+    ).compute()
+    assert any(client.run(keep_freed_memory).values())
+
+
+@pytest.mark.parametrize("threshold", [None, "131072"])
+def test_memory_that_the_user_decides(threshold, monkeypatch):
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    if threshold is not None:
+        monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", threshold)
+    assert not keep_freed_memory.__wrapped__()
