@@ -114,10 +114,9 @@ def test_types_of_pandas(frame, tiles, model, wanted, kind):
     """Arrow's types, and those with missing entries."""
     typed = frame.convert_dtypes(dtype_backend=kind)
     assert typed["half_light_radius"].isna().sum() == 1
-    result = classify_cutouts(
-        dd.from_pandas(typed, npartitions=2), tiles, model=model, units=UNITS
-    ).compute()
-    assert (result.dtypes[: len(frame.columns)] == typed.dtypes).all()
+    pieces = dd.from_pandas(typed, npartitions=2)
+    result = classify_cutouts(pieces, tiles, model=model, units=UNITS).compute()
+    assert (result.dtypes[: len(frame.columns)] == pieces.dtypes).all()
     same(result, wanted)
 
 

@@ -26,6 +26,9 @@ pytest.importorskip("distributed")
 dd = pytest.importorskip("dask.dataframe")
 pd = pytest.importorskip("pandas")
 
+# In this process, whatever cluster the tests of other files have started.
+pytestmark = pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler")
+
 DOMAIN = {"axis_ratio": (0.1, 1), "sersic_index": (0.5, 5), "g_r": (0, 1.2), "r_i": (-0.1, 0.6)}
 N, PATIENCE = 90, 600
 ADDED = ["stamp_file", "stamp_row", "flags"]
