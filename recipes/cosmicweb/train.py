@@ -20,16 +20,22 @@ KEPT_APART = 10
 
 def training_boxes(folder: Path) -> tuple[list[Box], list[Box]]:
     """Those of half the side and of the whole side, without what is kept apart."""
-    half, whole, fixed = (
-        [box for box in read_boxes(folder / name) if box.settings["number"] % KEPT_APART]
-        for name in ("train", "whole", "fixed")
-    )
-    return half, whole + fixed
+    half, fixed, whole = (list(read_boxes(folder / name)) for name in ("train", "fixed", "whole"))
+    # Whole boxes with random amplitudes scatter more.
+    return [box for box in half if learned(box)], [box for box in fixed or whole if learned(box)]
 
 
 def kept_apart(folder: Path, name: str) -> list[Box]:
-    """What is kept apart of a set that is learned from."""
-    return [box for box in read_boxes(folder / name) if box.settings["number"] % KEPT_APART == 0]
+    """What is not learned from of a set."""
+    boxes = list(read_boxes(folder / name))
+    if name == "whole" and any((folder / "fixed").glob("box-*.h5")):
+        return boxes
+    return [box for box in boxes if not learned(box)]
+
+
+def learned(box: Box) -> bool:
+    """Whether a box of a set that is learned from is not kept apart."""
+    return box.settings["number"] % KEPT_APART != 0
 
 
 def main() -> None:
