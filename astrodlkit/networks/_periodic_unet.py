@@ -1,6 +1,7 @@
 """A residual U-Net on maps whose edges meet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -8,6 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle, silu
 
 __all__ = ["PeriodicUNet"]
+
+# Numbers that a layer is given at once: what it makes on the way is then memory that was used
+# before, where larger pieces are asked of the system and given back each time.
+_AT_ONCE = 1 << 22
 
 
 class PeriodicUNet(nn.Module):
@@ -48,7 +53,7 @@ class PeriodicUNet(nn.Module):
         widths: Sequence[int],
         n_conditions: int,
         n_hidden: int = 64,
-        tile: int = 2048,
+        tile: int = 4096,
     ) -> None:
         super().__init__()
         self.step, self.tile = 2 ** len(widths), tile
@@ -115,16 +120,36 @@ class PeriodicUNet(nn.Module):
 
     def _whole(self, maps: Tensor, read: Tensor) -> Tensor:
         """A map of whole steps, round its own edges."""
-        x = self.enter(pixel_unshuffle(maps, 2))
+        x = _by_rows(self.enter, pixel_unshuffle(maps, 2), 1)
         kept = []
         for block, narrow in zip(self.down, self.narrow, strict=False):
-            x = block(x, read)
+            x = _by_rows(partial(block, read=read), x, 2)
             kept.append(x)
             x = narrow(pixel_unshuffle(x, 2))
-        x = self.last(self.down[-1](x, read), read)
+        for block in (self.down[-1], self.last):
+            x = _by_rows(partial(block, read=read), x, 2)
         for block, widen in zip(reversed(self.up), reversed(self.widen), strict=True):
-            x = block(pixel_shuffle(widen(x), 2) + kept.pop(), read)
-        return pixel_shuffle(self.leave(silu(x)), 2)[:, 0].float()
+            x = pixel_shuffle(widen(x), 2) + kept.pop()
+            x = _by_rows(partial(block, read=read), x, 2)
+        return pixel_shuffle(_by_rows(self.leave, silu(x), 1), 2)[:, 0].float()
+
+
+def _by_rows(layer: Callable[[Tensor], Tensor], x: Tensor, reach: int) -> Tensor:
+    """A layer of which a pixel depends on so many rows about it, on a few rows at a time."""
+    n = x.shape[-2]
+    rows = max(_AT_ONCE * n // x.numel(), 8 * reach)
+    # What is learned from is remembered anyway.
+    if rows >= n or torch.is_grad_enabled():
+        return layer(x)
+    made = None
+    for start in range(0, n, rows):
+        stop = min(start + rows, n)
+        about = torch.arange(start - reach, stop + reach, device=x.device) % n
+        part = layer(x[:, :, about])[:, :, reach:-reach]
+        if made is None:
+            made = part.new_empty(*part.shape[:2], n, part.shape[3])
+        made[:, :, start:stop] = part
+    return made
 
 
 class _Convolution(nn.Conv2d):

@@ -57,13 +57,15 @@ def displaced(field: Tensor) -> Tensor:
     rows = max(1, _AT_ONCE // (n * nx))
     density = field.new_zeros(n, ny * nx)
     offsets = ((torch.arange(_PER_SIDE) + 0.5) / _PER_SIDE - 0.5).tolist()
+    shifted, moves = torch.empty_like(gradients), field.new_empty(n, 2, ny, nx)
     for from_y, from_x in product(offsets, offsets):
         # Between the pixels' centres as their Fourier series goes.
-        phase = torch.exp(1j * (signed_y * from_y + signed_x * from_x))
-        move_y, move_x = torch.fft.irfft2(gradients * phase, s=(ny, nx)).unbind(1)
-        parts = (t.split(rows, -2) for t in (y + from_y + move_y, x + from_x + move_x))
-        for part_y, part_x in zip(*parts, strict=True):
-            _share(density, part_y, part_x, (ny, nx))
+        torch.mul(gradients, torch.exp(1j * signed_y * from_y), out=shifted)
+        shifted *= torch.exp(1j * signed_x * from_x)
+        torch.fft.irfft2(shifted, s=(ny, nx), out=moves)
+        for at_y, part in zip((y + from_y).split(rows), moves.split(rows, -2), strict=True):
+            move_y, move_x = part.unbind(1)
+            _share(density, at_y + move_y, x + from_x + move_x, (ny, nx))
     return density.view(n, ny, nx).masked_fill(wild, math.nan) / _PER_SIDE**2
 
 

@@ -9,7 +9,7 @@ from astropy import units as u
 from numpy.testing import assert_allclose
 
 from astrodlkit.metrics import cross_power_spectrum, power_spectrum
-from astrodlkit.networks import DensityMapNetwork
+from astrodlkit.networks import DensityMapNetwork, _periodic_unet
 from astrodlkit.networks._periodic_unet import PeriodicUNet
 from astrodlkit.networks._zeldovich import displaced
 
@@ -159,6 +159,18 @@ def test_pieces_are_as_the_whole(generator):
     network.tile = 32
     assert_allclose(network(maps, rows(2)), whole, atol=1e-5)
     assert whole.std() > 0.1
+
+
+def test_rows_at_a_time_are_as_the_whole(generator, monkeypatch):
+    network = PeriodicUNet(2, (8, 8), n_conditions=3)
+    for parameter in network.parameters():
+        parameter.data = 0.2 * torch.randn(parameter.shape, generator=generator)
+    maps = torch.randn(2, 2, 96, 64, generator=generator)
+    whole = network(maps, rows(2)).detach()
+    # Not a divisor of the rows of any layer.
+    monkeypatch.setattr(_periodic_unet, "_AT_ONCE", 19 * 2 * 8 * 32)
+    with torch.inference_mode():
+        assert_allclose(network(maps, rows(2)), whole, atol=1e-5)
 
 
 def test_reach_holds_all_that_a_pixel_depends_on():
