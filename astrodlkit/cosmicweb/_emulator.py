@@ -17,7 +17,7 @@ from .._typing import PathLike, Progress
 from ..engine import progress_bar, resolve_device, run_batches
 from ..engine._fingerprint import weights_digest
 from ..engine._threads import worker_pool
-from ..engine._unfinished import check_target, read_unfinished
+from ..engine._unfinished import check_target, clear_leftovers, read_unfinished
 from ..exceptions import AstrodlkitWarning
 from ..pretrained import ModelCard
 from ._read import holds
@@ -240,6 +240,7 @@ class DensityMapEmulator:
             raise ValueError("n must be 1 or more: a file of no map says nothing; got 0")
         if path.exists() and not overwrite:
             if holds(path, request):
+                clear_leftovers(path)
                 return path
             raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
         with writer(

@@ -10,7 +10,7 @@ from typing import Any
 from .._optional import import_optional
 from ._parts import MANIFEST, differences, write_durably
 
-__all__ = ["Unfinished", "check_target", "read_unfinished", "unfinished"]
+__all__ = ["Unfinished", "check_target", "clear_leftovers", "read_unfinished", "unfinished"]
 
 _DONE = "done"
 
@@ -151,7 +151,25 @@ def unfinished(
         # A folder is not replaced as a file is; the old one goes with the other.
         path.replace(folder / "old")
     partial.path.replace(path)
+    # What takes long goes first, and what tells `clear_leftovers` that all was done last.
+    shutil.rmtree(folder / "old", ignore_errors=True)
+    (folder / MANIFEST).unlink()
     shutil.rmtree(folder)
+
+
+def clear_leftovers(path: Path) -> None:
+    """
+    Take away what a run left that was killed after it had put its file in place.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file, which is finished. What another run has not finished, or has
+        only begun, stays.
+    """
+    folder = _folder(path)
+    if (folder / _DONE).exists() and not (folder / path.name).exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folder(path: Path) -> Path:

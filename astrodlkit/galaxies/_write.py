@@ -11,7 +11,7 @@ from .._typing import PathLike, Progress
 from ..cutouts._store import read_meta
 from ..engine import check_batch_size, fingerprint, progress_bar
 from ..engine._fingerprint import weights_digest
-from ..engine._unfinished import check_target, read_unfinished, unfinished
+from ..engine._unfinished import check_target, clear_leftovers, read_unfinished, unfinished
 from ._files import FORMATS, CutoutFile
 from ._psf import Psf, galsim
 from ._request import Request
@@ -43,6 +43,7 @@ def write_stamps(
     run = fingerprint(manifest)
     if path.exists() and not overwrite:
         if read_meta(path).get("astrodlkit", {}).get("run") == run:
+            clear_leftovers(path)
             return path
         raise FileExistsError(
             f"{path} exists, and not with these stamps; pass overwrite=True to replace it"

@@ -187,6 +187,9 @@ def test_what_is_left_when_it_is_killed_last(emulator, tmp_path):
     part = tmp_path / "maps.fits.partial"
     assert sorted(each.name for each in part.iterdir()) == ["_manifest.json", "done", "maps.fits"]
     (part / "maps.fits").rename(path)
+    # The same call takes away what is left.
+    assert emulator.stream(path, 4, **OPTIONS) == path
+    assert list(tmp_path.iterdir()) == [path]
     assert emulator.stream(path, 4, overwrite=True, **OPTIONS) == path
     assert_array_equal(read_density_maps(path).data, emulator.sample(4, **OPTIONS).data)
 

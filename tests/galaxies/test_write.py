@@ -217,6 +217,23 @@ def test_the_same_call_goes_on(lively, catalog, options, tmp_path, name):
             lively.write(path, catalog, **{**options, **wrong})
 
 
+@pytest.mark.parametrize("rng", [3, None])
+def test_what_is_left_when_it_is_killed_last(lively, catalog, options, tmp_path, rng):
+    """With the file in its place, and the folder beside it not yet removed."""
+    path, options["rng"] = tmp_path / "stamps.fits", rng
+
+    def stop(done, n):
+        if done == n:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lively.write(path, catalog, progress=stop, **options)
+    (tmp_path / "stamps.fits.partial" / "stamps.fits").rename(path)
+    assert lively.write(path, catalog, **options) == path
+    assert list(tmp_path.iterdir()) == [path]
+    assert len(Cutouts.read(path)) == len(catalog)
+
+
 def test_another_model_is_refused(lively, profiles, catalog, options, tmp_path):
     path = tmp_path / "stamps.fits"
 
