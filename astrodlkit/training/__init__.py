@@ -11,6 +11,7 @@ from ._linear import fit_heads
 from ._losses import head_loss
 from ._novelty import fit_novelty
 from ._precision import depthwise_in_fp32
+from ._processes import add_process_options, process_options, step_generator, this_process
 from ._schedule import warm_up_and_cosine
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Augmentation",
     "LabelsTask",
+    "add_process_options",
     "calibrate",
     "depthwise_in_fp32",
     "fit",
@@ -26,6 +28,9 @@ __all__ = [
     "fit_novelty",
     "head_loss",
     "make_batches",
+    "process_options",
+    "step_generator",
+    "this_process",
     "warm_up_and_cosine",
 ]
 

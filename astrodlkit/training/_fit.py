@@ -71,7 +71,8 @@ def fit(
         ``validation_loss``; the task then holds the weights of the smallest.
     **trainer
         More of Lightning's trainer, for example ``devices=2, strategy="ddp"``
-        for two processes.
+        for two processes: each then runs the whole script, and what follows
+        is for one of them (`this_process`).
 
     Returns
     -------
@@ -128,6 +129,8 @@ def fit(
         # The averaged weights, as in every checkpoint.
         saved = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
         task.load_state_dict(saved["state_dict"])
+        # The folder may be gone when the first process goes on.
+        runner.strategy.barrier()
     return task
 
 

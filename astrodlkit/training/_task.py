@@ -13,6 +13,7 @@ from ..specs import InputSpec, OutputSpec
 from ._augment import Augmentation
 from ._losses import head_loss
 from ._precision import depthwise_in_fp32
+from ._processes import step_generator
 from ._schedule import warm_up_and_cosine
 
 __all__ = ["LabelsTask"]
@@ -171,9 +172,7 @@ class LabelsTask(lightning.LightningModule):
     def training_step(self, batch: Sequence[Tensor], _: int) -> Tensor:
         """Loss of a batch, on views of its pictures."""
         pictures, *labels = batch
-        # A generator of the step's own: a resumed run sees what an unbroken one would.
-        step = 1_000_003 * self.seed + self.global_step
-        generator = torch.Generator().manual_seed(step * self.trainer.world_size + self.global_rank)
+        generator = step_generator(self.seed, self.global_step)
         views = self.augmentation(_unit(pictures), generator)
         return self.loss((views, *labels), generator)
 

@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from astrodlkit.engine import resolve_precision
 from astrodlkit.networks import DensityMapNetwork
-from astrodlkit.training import warm_up_and_cosine
+from astrodlkit.training import step_generator, warm_up_and_cosine
 
 # Where it is not emulated.
 BFLOAT16 = resolve_precision("auto", torch.device("cpu"), difference=lambda: 0.0) == "bfloat16"
@@ -92,7 +92,7 @@ class AdversarialTask(lightning.LightningModule):
         """One step of the critic and one of the network."""
         maps, conditions = batch
         step = self.global_step // 2
-        generator = torch.Generator().manual_seed(1_000_003 * self.seed + step)
+        generator = step_generator(self.seed, step)
         noise = torch.randn(
             len(maps), self.network.n_channels, *maps.shape[1:], generator=generator
         )

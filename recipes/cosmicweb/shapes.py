@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from astrodlkit.training import this_process
+
 # Gaussianised values at which excursion sets are taken, and which peaks are sorted into.
 LEVELS = torch.linspace(-1.8, 3.0, 13)
 PEAKS = torch.linspace(-1.8, 4.2, 13)
@@ -83,8 +85,8 @@ class RunningDifference(nn.Module):
             wanted = shapes(true)
             along = torch.cat([torch.ones_like(conditions[:, :1]), conditions], 1) / len(made)
             keep = self.memory
-            self.off.mul_(keep).add_((1 - keep) * along.T @ (found - wanted))
-            self.size.mul_(keep).add_((1 - keep) * wanted.abs().mean(0))
+            self.off.mul_(keep).add_(_of_all((1 - keep) * along.T @ (found - wanted)))
+            self.size.mul_(keep).add_(_of_all((1 - keep) * wanted.abs().mean(0)))
             self.steps.add_(1)
             seen = 1 - keep**self.steps
             *sets, peaks = self.size.split([len(LEVELS)] * 3 + [len(PEAKS)])
@@ -94,3 +96,12 @@ class RunningDifference(nn.Module):
             value = (self.off[0] / seen / unit).square().mean() / 2
         loss = (pull * found).sum(0).mean()
         return loss - loss.detach() + value
+
+
+def _of_all(numbers: Tensor) -> Tensor:
+    """Their mean over the processes."""
+    n = this_process().n
+    if n > 1:
+        torch.distributed.all_reduce(numbers)
+        numbers /= n
+    return numbers

@@ -9,6 +9,8 @@ from boxes import THICKNESS, Box
 from prior import conditions
 from torch.utils.data import IterableDataset
 
+from astrodlkit.training import this_process
+
 
 class Slabs(IterableDataset):
     """
@@ -21,9 +23,9 @@ class Slabs(IterableDataset):
     batch_size : int
         Maps in a batch.
     seed : int
-        Batch i depends on the seed and i.
+        Batch i depends on the seed and i; of several processes each takes every so many-th.
     first : int
-        The batch to begin with.
+        The batch of each process to begin with.
     """
 
     def __init__(self, boxes: list[Box], batch_size: int, seed: int, first: int = 0) -> None:
@@ -35,7 +37,8 @@ class Slabs(IterableDataset):
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Maps of 1 + delta (n, side, side) and conditions (n, 3)."""
-        for i in count(self.first):
+        rank, n = this_process()
+        for i in count(self.first * n + rank, n):
             rng = np.random.default_rng([self.seed, i])
             maps, known = zip(*(self._draw(rng) for _ in range(self.batch_size)), strict=True)
             yield torch.from_numpy(np.stack(maps)), torch.from_numpy(np.stack(known)).float()

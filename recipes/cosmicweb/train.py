@@ -1,6 +1,7 @@
 """Train the network behind an emulator of density maps; resumes where it was interrupted."""
 
 import argparse
+import os
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from prior import make_network
 from slabs import Slabs
 from torch.utils.data import DataLoader
 
-from astrodlkit.training import fit
+from astrodlkit.training import add_process_options, fit, process_options, this_process
 
 SEED = 50
 # Every tenth box is kept apart: the weights are chosen by them.
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--whole", action="store_true", help="learn from boxes of the whole side")
     parser.add_argument("--seed", type=int, default=SEED)
+    add_process_options(parser)
     args = parser.parse_args()
 
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +62,10 @@ def main() -> None:
         network.load_state_dict(torch.load(prior, weights_only=True))
     else:
         correct(network, power, boxes, args.seed, web=True)
-        torch.save(network.state_dict(), prior)
+        # Processes that start together all make it.
+        own = args.folder / f"prior-{os.getpid()}.part"
+        torch.save(network.state_dict(), own)
+        own.replace(prior)
     last = args.folder / "last.ckpt"
     done = torch.load(last, weights_only=True)["global_step"] // 2 if last.exists() else 0
     task = AdversarialTask(network, power, max_steps=args.steps, seed=args.seed)
@@ -75,7 +80,10 @@ def main() -> None:
         precision="32-true",
         decay=0.999,
         checkpoint_every=500,
+        **process_options(args, partial=True),
     )
+    if this_process().rank > 0:
+        return
     torch.save(network.state_dict(), args.folder / "uncorrected.pt")
     correct(network, power, boxes, args.seed, web=False)
     torch.save(network.state_dict(), args.folder / "network.pt")

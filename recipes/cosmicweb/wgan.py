@@ -30,7 +30,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from train import training_boxes
 
-from astrodlkit.training import fit
+from astrodlkit.training import (
+    add_process_options,
+    fit,
+    process_options,
+    step_generator,
+    this_process,
+)
 
 SEED = 51
 SMOOTHING = 1.0  # pixels
@@ -156,7 +162,7 @@ class WassersteinTask(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """The critic's steps and one of the generator."""
         step = self.global_step // (self.critic_steps + 1)
-        random = torch.Generator().manual_seed(1_000_003 * self.seed + step)
+        random = step_generator(self.seed, step)
         critic_optimizer, optimizer = self.optimizers()
         self.critic.requires_grad_(True)
         parts = (part.chunk(self.critic_steps) for part in batch)
@@ -218,6 +224,7 @@ def main() -> None:
     parser.add_argument("--penalty", type=float, default=1000.0)
     parser.add_argument("--critic-steps", type=int, default=5)
     parser.add_argument("--seed", type=int, default=SEED)
+    add_process_options(parser)
     args = parser.parse_args()
 
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -249,9 +256,11 @@ def main() -> None:
         seed=args.seed,
         decay=0.0,
         checkpoint_every=20 * each,
+        **process_options(args, partial=True),
     )
-    torch.save(generator.state_dict(), args.folder / "wgan.pt")
-    print(f"{task.global_step // each} steps of the generator")
+    if this_process().rank == 0:
+        torch.save(generator.state_dict(), args.folder / "wgan.pt")
+        print(f"{task.global_step // each} steps of the generator")
 
 
 if __name__ == "__main__":

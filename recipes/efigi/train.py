@@ -10,7 +10,15 @@ from labels import ATTRIBUTES, EfigiGalaxies
 from astrodlkit import load_model
 from astrodlkit.networks import HeadsNetwork
 from astrodlkit.specs import Head, InputSpec, LuptonStretch, OutputSpec
-from astrodlkit.training import Augmentation, LabelsTask, fit, make_batches
+from astrodlkit.training import (
+    Augmentation,
+    LabelsTask,
+    add_process_options,
+    fit,
+    make_batches,
+    process_options,
+    this_process,
+)
 
 BACKBONE = "tf_efficientnet_lite1"
 SEED = 30
@@ -75,6 +83,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=80, help="pixels of a training view")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=SEED)
+    add_process_options(parser)
     args = parser.parse_args()
 
     galaxies = EfigiGalaxies.read(args.data)
@@ -114,8 +123,10 @@ def main() -> None:
         max_steps=args.steps,
         stop_at=args.stop_at,
         seed=args.seed,
+        **process_options(args),
     )
-    torch.save(network.state_dict(), args.folder / "network.pt")
+    if this_process().rank == 0:
+        torch.save(network.state_dict(), args.folder / "network.pt")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,15 @@ from sources import CLASSES, RadioSources
 from astrodlkit import load_model
 from astrodlkit.networks import HeadsNetwork
 from astrodlkit.specs import Head, InputSpec, OutputSpec, PeakStretch
-from astrodlkit.training import Augmentation, LabelsTask, fit, make_batches
+from astrodlkit.training import (
+    Augmentation,
+    LabelsTask,
+    add_process_options,
+    fit,
+    make_batches,
+    process_options,
+    this_process,
+)
 
 BACKBONE = "tf_efficientnet_lite1"
 SEED = 40
@@ -54,6 +62,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=96, help="pixels of a training view")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=SEED)
+    add_process_options(parser)
     args = parser.parse_args()
 
     sources = RadioSources.read(args.data)
@@ -86,8 +95,10 @@ def main() -> None:
         max_steps=args.steps,
         stop_at=args.stop_at,
         seed=args.seed,
+        **process_options(args),
     )
-    torch.save(network.state_dict(), args.folder / "network.pt")
+    if this_process().rank == 0:
+        torch.save(network.state_dict(), args.folder / "network.pt")
 
 
 if __name__ == "__main__":

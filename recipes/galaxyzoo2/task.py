@@ -8,7 +8,13 @@ from torch.nn.functional import cross_entropy
 
 from astrodlkit.networks import GALAXY_ZOO_2, GalaxyZooNetwork
 from astrodlkit.specs import InputSpec
-from astrodlkit.training import Augmentation, depthwise_in_fp32, warm_up_and_cosine
+from astrodlkit.training import (
+    Augmentation,
+    depthwise_in_fp32,
+    step_generator,
+    this_process,
+    warm_up_and_cosine,
+)
 
 N_GALAXY_ZOO_1 = 5
 N_HUBBLE = 17
@@ -79,11 +85,15 @@ class VotesTask(lightning.LightningModule):
         self.spec, self.augmentation = spec, augmentation
         self.max_steps, self.rate, self.seed = max_steps, rate, seed
 
+    def on_train_start(self) -> None:
+        """What is left out is not the same in all processes."""
+        if rank := this_process().rank:
+            torch.manual_seed(1_000_003 * self.seed + rank)
+
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
         """Loss of a batch: pictures and the nine kinds of labels."""
         pictures, *labels = batch
-        # A generator of the step's own: a resumed run sees what an unbroken one would.
-        generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.global_step)
+        generator = step_generator(self.seed, self.global_step)
         views = self.augmentation(pictures.permute(0, 3, 1, 2).float() / 255, generator)
         mean = torch.tensor(self.spec.mean)[:, None, None]
         std = torch.tensor(self.spec.std)[:, None, None]

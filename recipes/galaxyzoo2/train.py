@@ -12,7 +12,13 @@ from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 from yardsticks import YARDSTICKS, make_network, rate_zoom_and_side
 
 from astrodlkit.specs import InputSpec, LuptonStretch
-from astrodlkit.training import Augmentation, fit
+from astrodlkit.training import (
+    Augmentation,
+    add_process_options,
+    fit,
+    process_options,
+    this_process,
+)
 
 BACKBONES = ("tf_efficientnet_lite0", "tf_efficientnet_lite1")
 BACKBONE = BACKBONES[1]
@@ -104,6 +110,7 @@ def main() -> None:
     parser.add_argument(
         "--votes-only", action="store_true", help="no Galaxy Zoo 1 and EFIGI, no heads for them"
     )
+    add_process_options(parser)
     args = parser.parse_args()
 
     galaxies = LabelledGalaxies.read(args.data).without_copies_of_validation()
@@ -137,8 +144,10 @@ def main() -> None:
         max_steps=args.steps,
         stop_at=args.stop_at,
         seed=args.seed,
+        **process_options(args),
     )
-    torch.save(network.state_dict(), args.folder / "network.pt")
+    if this_process().rank == 0:
+        torch.save(network.state_dict(), args.folder / "network.pt")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d, softplus
 
 from astrodlkit.engine import resolve_precision
 from astrodlkit.networks import GalaxyTemplateNetwork
-from astrodlkit.training import warm_up_and_cosine
+from astrodlkit.training import step_generator, warm_up_and_cosine
 
 # Where it is not emulated.
 BFLOAT16 = resolve_precision("auto", torch.device("cpu"), difference=lambda: 0.0) == "bfloat16"
@@ -85,7 +85,7 @@ class TemplateTask(lightning.LightningModule):
         optimizers = self.optimizers()
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
         step = self.global_step // len(optimizers)
-        generator = torch.Generator().manual_seed(1_000_003 * self.seed + step)
+        generator = step_generator(self.seed, step)
         losses: dict[str, Tensor] = {}
         if self.encodes:
             made, losses = self._autoencoder(batch, generator, step)

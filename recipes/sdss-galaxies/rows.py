@@ -12,6 +12,8 @@ from measure import HALF_LIGHT
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from astrodlkit.training import this_process
+
 # Where a template begins to fade, in Petrosian radii, and how much further it ends (measure.py).
 END, FADE = 1.3, 0.6
 # Pixels: how far noise in colour correlates, as that of 500 templates does.
@@ -148,16 +150,17 @@ class Batches(IterableDataset):
     batch_size : int
         Rows in a batch.
     seed : int
-        Batch i depends on the seed and i.
+        Batch i depends on the seed and i; of several processes each takes every so many-th.
     first : int
-        The batch to begin with.
+        The batch of each process to begin with.
     """
 
     def __init__(self, rows: Rows, batch_size: int, seed: int, first: int = 0) -> None:
         self.rows, self.batch_size, self.seed, self.first = rows, batch_size, seed, first
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        for i in count(self.first):
+        rank, n = this_process()
+        for i in count(self.first * n + rank, n):
             rng = np.random.default_rng([self.seed, i])
             chosen = rng.choice(len(self.rows), self.batch_size, replace=False)
             batch = self.rows.tensors(np.sort(chosen))

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from astrodlkit import load_model
 from astrodlkit.networks import GalaxyTemplateNetwork
-from astrodlkit.training import fit
+from astrodlkit.training import add_process_options, fit, process_options, this_process
 
 SEED = 70
 STEPS = {"vae": 20_000, "gan": 20_000, "vae-gan": 8_000}
@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--seed", type=int, default=SEED)
+    add_process_options(parser)
     args = parser.parse_args()
 
     rows = Rows.read(args.work)
@@ -86,8 +87,10 @@ def main() -> None:
         precision="32-true",
         decay=0.999 if steps > 3000 else None,
         checkpoint_every=250 * each,
+        **process_options(args, partial=args.candidate != "vae"),
     )
-    torch.save(network.state_dict(), args.folder / "network.pt")
+    if this_process().rank == 0:
+        torch.save(network.state_dict(), args.folder / "network.pt")
 
 
 if __name__ == "__main__":
