@@ -12,9 +12,9 @@ from astropy.nddata import NDData
 from astropy.table import QTable, Table
 
 from .._flags import decode_flags
-from ..cutouts import read_images
+from ..cutouts import TileIndex, read_images
 from ._detect import detect
-from ._input import read_table_file
+from ._input import check_table_file, read_table_file
 from ._output import TABLE_FORMATS, check_output, replace_file, write_table
 
 __all__ = ["classify", "in_words", "write_gallery"]
@@ -31,19 +31,27 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
     fail : callable
         Called with a message to refuse wrong usage.
     """
-    into_folder = args.output.endswith(("/", os.sep))
     output = Path(args.output)
+    # A folder that is there is meant as cp and mv mean it.
+    into_folder = args.output.endswith(("/", os.sep)) or output.is_dir()
     if into_folder and (args.gallery or args.overwrite):
         fail("--gallery and --overwrite need a table as OUT, not a folder")
+    if args.part_size is not None and not into_folder:
+        fail("--part-size needs a folder as OUT: one that is there, or a name that ends in /")
     data, catalog = _inputs(args, fail)
     if not into_folder:
+        if not output.suffix:
+            raise ValueError(
+                f"{output}: the name must end in one of {', '.join(TABLE_FORMATS)}, or in / for "
+                "a folder"
+            )
         check_output(output, tuple(TABLE_FORMATS), overwrite=args.overwrite)
     if args.gallery is not None:
         check_output(args.gallery, (".png",), overwrite=args.overwrite)
     sources: Any = catalog  # a folder's catalogue may be larger than the memory
     if catalog is None:
         sources = _detected(next(iter(data.values())))
-    elif not into_folder or catalog.suffix.lower() != ".parquet":
+    elif not into_folder or not (catalog.is_dir() or catalog.suffix.lower() == ".parquet"):
         sources = read_table_file(catalog)
 
     from ..classify import classify_cutouts
@@ -60,6 +68,7 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
         device=args.device,
         progress=False if args.no_progress else None,
         output=output if into_folder else None,
+        **({} if args.part_size is None else {"part_size": args.part_size}),
     )
     if not into_folder:
         write_table(result, output, overwrite=args.overwrite)
@@ -74,19 +83,33 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
 def _inputs(args: argparse.Namespace, fail: Callable[[str], NoReturn]) -> tuple[Any, Path | None]:
     """The images, or an index of them, and the catalogue."""
     images, catalog = list(args.files), args.catalog
-    for path in (*images, *([catalog] if catalog else [])):
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: there is no such file")
     if catalog is None and not _holds_image(images[-1]):
         catalog = images.pop()
+    for path in images:
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder; 'astrodlkit index' lists its images")
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: there is no such file")
+    if catalog is not None:
+        check_table_file(catalog)
     if len(images) == 1 and images[0].suffix.lower() == ".parquet":
         if catalog is None:
             fail("an index of images needs a catalogue")
-        return images[0], catalog
+        return _index(images[0], args.bands, fail), catalog
     bands = args.bands or ("image",)
     if len(bands) != len(images) and images:
         fail(f"--bands must name the {len(images)} images in order, for example --bands g,r,i")
     return dict(zip(bands, images, strict=True)) if images else None, catalog
+
+
+def _index(path: Path, bands: tuple[str, ...] | None, fail: Callable[[str], NoReturn]) -> TileIndex:
+    """An index of the images of some bands."""
+    index = TileIndex.read(path)
+    if bands is None or set(bands) == set(index.bands):
+        return index
+    if not set(bands) <= set(index.bands):
+        fail(f"--bands {','.join(bands)}: the index of images has {', '.join(index.bands)}")
+    return TileIndex(index.table[[str(band) in bands for band in index.table["band"]]])
 
 
 def write_gallery(

@@ -19,11 +19,14 @@ def add_simulate(commands: Any) -> argparse.ArgumentParser:
         description=(
             "Draw the galaxies of a catalogue, with the structure of real ones. It needs columns "
             "'flux' or 'mag', and 'half_light_radius'; what else may be in it is in the "
-            "documentation of simulate_galaxies. Any table that astropy reads will do."
+            "documentation of simulate_galaxies. Any table that astropy reads will do, or a folder "
+            "of Parquet files."
         ),
     )
     command.add_argument("catalog", type=Path, metavar="CATALOG", help="table of galaxies")
-    _add_output(command, ".fits; Cutouts.read reads it", shown="galaxies")
+    _add_output(
+        command, ".fits, .h5, .hdf5 or .zarr (a folder); Cutouts.read reads it", shown="galaxies"
+    )
     command.add_argument(
         "--pixel-scale", type=float, required=True, metavar="ARCSEC", help="of the stamps"
     )
@@ -76,7 +79,7 @@ def add_emulate(commands: Any) -> argparse.ArgumentParser:
         ),
     )
     command.add_argument("-n", type=positive, default=1, help="number of maps (default: 1)")
-    _add_output(command, ".fits, .h5, .hdf5 or .zarr", shown="maps")
+    _add_output(command, ".fits, .h5, .hdf5 or .zarr (a folder)", shown="maps")
     command.add_argument(
         "--box",
         type=float,

@@ -96,9 +96,9 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
         description=(
             "Classify the sources of a catalogue by their pictures in one or more FITS images. "
             "The last file is taken for the catalogue if it holds a table and no image; any table "
-            "that astropy reads will do. Without a catalogue, sources are detected in the first "
-            "image with photutils. Instead of images: an index of many, as 'astrodlkit index' "
-            "writes it."
+            "that astropy reads will do, or a folder of Parquet files. Without a catalogue, "
+            "sources are detected in the first image with photutils. Instead of images: an index "
+            "of many, as 'astrodlkit index' writes it."
         ),
     )
     command.add_argument(
@@ -111,9 +111,13 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
         required=True,
         metavar="OUT",
         help=(
-            f"table to write: its name ends in {', '.join(TABLE_FORMATS)}; or, with a / at the "
-            "end, a folder of Parquet files, in which a run that was stopped goes on"
+            f"table to write: its name ends in {', '.join(TABLE_FORMATS)}; or a folder of Parquet "
+            "files, in which a run that was stopped goes on: one that is there, or any with a / "
+            "at the end"
         ),
+    )
+    command.add_argument(
+        "--part-size", type=positive, metavar="ROWS", help="in a file of a folder (default: 16384)"
     )
     command.add_argument("--gallery", type=Path, metavar="PNG", help="picture to write")
     command.add_argument(
@@ -123,7 +127,10 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
         "--bands",
         type=lambda text: tuple(text.split(",")),
         metavar="g,r,i",
-        help="bands of the images, in their order; needed with more than one",
+        help=(
+            "bands of the images, in their order; needed with more than one. With an index of "
+            "images: which of its bands to use"
+        ),
     )
     command.add_argument(
         "-m",

@@ -2,16 +2,15 @@
 
 import argparse
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import astropy.units as u
-from astropy.io import fits
 from astropy.table import QTable
 
 from .._flags import decode_flags
-from ._input import read_table_file
+from ._input import check_table_file, read_table_file
 from ._output import check_output, replace_file
+from ._stamps import first_stamps
 
 __all__ = ["simulate"]
 
@@ -29,13 +28,16 @@ def simulate(args: argparse.Namespace) -> None:
     args : `argparse.Namespace`
         The options, as `astrodlkit.cli.main` reads them.
     """
+    from ..cutouts._store import read_flags
+    from ..engine._unfinished import check_target
+    from ..galaxies._files import FORMATS
     from ..galaxies._simulate import find_simulator
 
-    check_output(args.output, (".fits", ".fit"), overwrite=args.overwrite)
+    if check_target(args.output, FORMATS).exists() and not args.overwrite:
+        raise FileExistsError(f"{args.output} exists; --overwrite replaces it")
     if args.preview is not None:
         check_output(args.preview, (".png",), overwrite=args.overwrite)
-    if not args.catalog.is_file():
-        raise FileNotFoundError(f"{args.catalog}: there is no such file")
+    check_table_file(args.catalog)
     table = read_table_file(args.catalog)
     options = {
         "psf": _read_psf(args),
@@ -57,8 +59,8 @@ def simulate(args: argparse.Namespace) -> None:
         progress=False if args.no_progress else None,
         **options,
     )
-    first, flags = _look(args.output)
-    print(f"{_in_words(first, flags)}: {args.output}")
+    first = first_stamps(args.output, _SHOWN)
+    print(f"{_in_words(first, read_flags(args.output))}: {args.output}")
     if args.preview is not None and len(first):
         from ..galaxies import plot_cutouts
 
@@ -67,16 +69,6 @@ def simulate(args: argparse.Namespace) -> None:
             args.preview, lambda part: figure.savefig(part, dpi=150), overwrite=args.overwrite
         )
         print(f"picture: {args.preview}")
-
-
-def _look(path: Path) -> tuple[Any, Any]:
-    """The first stamps of a file, and the flags of all."""
-    from ..cutouts import Cutouts
-    from ..cutouts._store import read_flags
-
-    with fits.open(path) as hdus:
-        few = fits.BinTableHDU(hdus[1].data[:_SHOWN], hdus[1].header)
-        return Cutouts.from_table(QTable.read(few)), read_flags(path)
 
 
 def _in_words(first: Any, flags: Any) -> str:

@@ -3,9 +3,12 @@
 import pytest
 from astropy.io import fits
 from astropy.table import QTable, Table
+from numpy.testing import assert_allclose
 
+import astrodlkit
 import astrodlkit.classify
 from astrodlkit.cli import main
+from astrodlkit.cutouts import TileIndex
 from astrodlkit.engine import TableParts
 
 pytest.importorskip("pyarrow")
@@ -81,7 +84,86 @@ def test_wrong_usage(tiles, sources, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(astrodlkit.classify, "classify_cutouts", refuse)
     catalog = tmp_path / "sources.ecsv"
     sources.write(catalog)
+    command = ["classify", str(tiles), str(catalog), "-o"]
+    (tmp_path / "there").mkdir()
     for extra in (["--overwrite"], ["--gallery", "a.png"]):
-        with pytest.raises(SystemExit):
-            main(["classify", str(tiles), str(catalog), "-o", f"{tmp_path}/out/", *extra])
-        assert "need a table as OUT, not a folder" in capsys.readouterr().err
+        for out in ("out/", "there"):
+            with pytest.raises(SystemExit):
+                main([*command, f"{tmp_path}/{out}", *extra])
+            assert "need a table as OUT, not a folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, f"{tmp_path}/out.ecsv", "--part-size", "3"])
+    assert "--part-size needs a folder as OUT" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, f"{tmp_path}/out/", "--part-size", "0"])
+    assert "must be 1 or more" in capsys.readouterr().err
+    assert main([*command, f"{tmp_path}/out"]) == 1
+    assert "or in / for a folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, f"{tmp_path}/out/", "--bands", "r,z"])
+    assert "--bands r,z: the index of images has g, i, r" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_there(tiles, sources, tmp_path):
+    """Is one without the slash too, so that a run that was stopped goes on."""
+    catalog, out = tmp_path / "sources.parquet", tmp_path / "results"
+    sources.write(catalog)
+    command = ["classify", str(tiles), str(catalog), "--part-size", "3", "--no-progress", "-o"]
+    assert main([*command, f"{out}/"]) == 0
+    parts = TableParts(out)
+    assert [len(part) for part in parts] == [3, 1]
+    parts.paths[1].unlink()
+    assert main([*command, str(out)]) == 0
+    assert [len(part) for part in parts] == [3, 1]
+
+
+def test_bands_of_an_index(tiles, sources, tmp_path):
+    """As of images: one for all colours, or those that the model knows by name."""
+    catalog = tmp_path / "sources.ecsv"
+    sources.write(catalog)
+    for bands, wanted in (("r", "r"), ("g,r,i", None)):
+        out, png = tmp_path / f"{bands}.ecsv", tmp_path / f"{bands}.png"
+        command = ["classify", str(tiles), str(catalog), "--bands", bands, "--no-progress"]
+        assert main([*command, "-o", str(out), "--gallery", str(png)]) == 0
+        result = astrodlkit.classify_cutouts(sources, tiles, bands=wanted)
+        assert_allclose(
+            QTable.read(out)["class_probability"], result["class_probability"], atol=1e-6
+        )
+        assert png.exists()
+    # An index without bands has one.
+    index = Table.read(tiles)[:1]
+    del index["band"]
+    index.write(tmp_path / "one.parquet")
+    assert TileIndex.read(tmp_path / "one.parquet").bands == ("image",)
+    command = ["classify", str(tmp_path / "one.parquet"), str(catalog), "--no-progress"]
+    assert main([*command, "--bands", "image", "-o", str(tmp_path / "one.ecsv")]) == 0
+
+
+@pytest.mark.parametrize("name", ["last", "--catalog"])
+def test_a_folder_of_catalogues(tiles, sources, tmp_path, name):
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    sources[:3].write(folder / "a.parquet")
+    sources[3:].write(folder / "b.parquet")
+    catalog = [str(folder)] if name == "last" else ["--catalog", str(folder)]
+    command = ["classify", str(tiles), *catalog, "--no-progress", "-o"]
+    assert main([*command, f"{tmp_path}/results/"]) == 0
+    table = TableParts(tmp_path / "results").read()
+    assert table["name"].tolist() == sources["name"].tolist()
+    assert main([*command, str(tmp_path / "one.ecsv")]) == 0
+    one = QTable.read(tmp_path / "one.ecsv")
+    assert (one["class"] == table["class"]).all()
+    assert one["petroR90"].unit == sources["petroR90"].unit
+
+
+def test_folders_that_are_refused(frames, tiles, tmp_path, capsys):
+    capsys.readouterr()
+    for empty in (frames[0].parent, tmp_path / "none"):
+        code = main(["classify", str(tiles), str(empty), "-o", str(tmp_path / "b.ecsv")])
+        assert code == 1
+        words = "holds no Parquet files" if empty.is_dir() else "there is no such file"
+        assert words in capsys.readouterr().err
+    # A folder of images is no image.
+    code = main(["classify", str(tmp_path), str(frames[0]), "-o", str(tmp_path / "b.ecsv")])
+    assert code == 1
+    assert "is a folder; 'astrodlkit index'" in capsys.readouterr().err

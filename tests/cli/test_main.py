@@ -198,9 +198,9 @@ def test_models(run):
 
 
 def test_exit_code_of_the_process():
-    code = "import sys; from astrodlkit.cli import main; sys.exit(main())"
+    """As ``python -m astrodlkit``."""
     process = subprocess.run(
-        [sys.executable, "-c", code, "models", "nothing"],
+        [sys.executable, "-m", "astrodlkit", "models", "nothing"],
         capture_output=True,
         text=True,
         check=False,

@@ -6,10 +6,11 @@ import pytest
 import torch
 from astropy.io import fits
 from astropy.table import QTable, Table
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from astrodlkit import Cutouts, load_model
 from astrodlkit.cli import main
+from astrodlkit.cli._stamps import first_stamps
 from astrodlkit.networks import build
 from astrodlkit.pretrained import ModelCard, save_model
 from astrodlkit.specs import TemplateSpec
@@ -94,6 +95,38 @@ def test_stamps_and_preview(run, catalog, tmp_path, model):
         assert places[0].separation(places[1]) < 1e-6 * u.arcsec
 
 
+@pytest.mark.parametrize("name", ["stamps.fit", "stamps.h5", "stamps.hdf5", "stamps.zarr"])
+def test_other_formats(run, catalog, tmp_path, name):
+    pytest.importorskip("zarr" if name.endswith(".zarr") else "h5py")
+    out, png = tmp_path / name, tmp_path / "stamps.png"
+    options = (catalog, *SMALL, "--background-rms", "2 nJy", "-o", out)
+    code, words, errors = run(*options, "--preview", png)
+    assert (code, errors) == (0, [])
+    assert words == [f"70 galaxies from profiles, seed 3: {out}", f"picture: {png}"]
+    stamps = Cutouts.read(out)
+    first = first_stamps(out, 20)
+    assert_array_equal(first.data, stamps.data[:20])
+    assert_array_equal(first.variance, stamps.variance[:20])
+    assert (first.bands, first.unit, first.meta) == (stamps.bands, stamps.unit, stamps.meta)
+    assert first.image(5).wcs.wcs.compare(stamps.image(5).wcs.wcs)
+    code, _, errors = run(*options)
+    assert (code, errors) == (1, [f"astrodlkit: error: {out} exists; --overwrite replaces it"])
+    assert run(*options, "--overwrite")[0] == 0
+
+
+def test_a_folder_of_catalogues(run, catalog, tmp_path):
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("pandas")
+    folder, table = tmp_path / "catalogs", QTable.read(catalog)
+    folder.mkdir()
+    table[:30].write(folder / "a.parquet")
+    table[30:].write(folder / "b.parquet")
+    for each, out in ((folder, "a.fits"), (catalog, "b.fits")):
+        assert run(each, *SMALL, "-o", tmp_path / out)[0] == 0
+    one, other = (Cutouts.read(tmp_path / name) for name in ("a.fits", "b.fits"))
+    assert_array_equal(one.data, other.data)
+
+
 def test_names_units_noise_and_a_psf_of_a_file(run, tmp_path):
     path, out, psf = tmp_path / "plain.csv", tmp_path / "stamps.fits", tmp_path / "psf.fits"
     Table({"m": [20.0, 21.0], "Re": [0.5, 0.4]}).write(path)
@@ -146,8 +179,8 @@ def test_what_is_refused(run, catalog, tmp_path, capsys):
     assert (code, errors) == (1, [f"astrodlkit: error: {out} exists; --overwrite replaces it"])
     assert out.read_text() == "precious"
     assert run(catalog, *SMALL, "-o", out, "--overwrite")[0] == 0
-    code, _, errors = run(catalog, *SMALL, "-o", tmp_path / "a.h5")
-    assert "the name must end in one of .fits, .fit" in errors[0]
+    code, _, errors = run(catalog, *SMALL, "-o", tmp_path / "a.ecsv")
+    assert "must end in one of .fits, .fit, .h5, .hdf5, .zarr" in errors[0]
     code, _, errors = run(tmp_path / "nothing.fits", *SMALL, "-o", tmp_path / "a.fits")
     assert "there is no such file" in errors[0]
     code, _, errors = run(catalog, *SMALL, "-o", tmp_path / "a.fits", "--gain", "2 electron / nJy")
