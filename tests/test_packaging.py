@@ -37,6 +37,12 @@ def test_all_brings_nearly_every_optional_part(project):
     assert named == extras.keys() - APART
 
 
+def test_every_extra_is_explained(project):
+    page = (ROOT / "docs/getting_started/installation.rst").read_text(encoding="utf-8")
+    table = re.findall(r"^``(\w+)``  ", page, flags=re.MULTILINE)
+    assert sorted(table) == sorted(project["optional-dependencies"].keys() - {"docs", "test"})
+
+
 def test_cards_and_weights_are_installed():
     pretrained = files("astrodlkit.pretrained")
     cards = {path.name.removesuffix(".json") for path in (pretrained / "cards").iterdir()}

@@ -100,7 +100,9 @@ def emulate_density_maps(
 
     See Also
     --------
-    DensityMapEmulator : Keeps the model, and streams any number into a file.
+    DensityMapEmulator : Keeps the model.
+    DensityMapEmulator.stream : Draws any number into a FITS, HDF5 or Zarr file, and goes on where
+        it was stopped; from the command line that is ``astrodlkit emulate``.
 
     Notes
     -----

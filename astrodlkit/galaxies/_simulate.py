@@ -123,6 +123,8 @@ def simulate_galaxies(
     See Also
     --------
     GalaxySimulator : Keeps the model; streams, completes catalogues and gives GalSim objects.
+    GalaxySimulator.write : Draws into a FITS, HDF5 or Zarr file, and goes on where it was
+        stopped; from the command line that is ``astrodlkit simulate``.
 
     Notes
     -----

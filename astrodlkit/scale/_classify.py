@@ -37,8 +37,9 @@ def classify_cutouts(
     Classify the sources of a catalogue in Dask or LSDB, or a Dask array of cutouts.
 
     Nothing is computed until the result is, with its own ``compute()``,
-    ``to_parquet()``, ``write_catalog()``, ...: only zero rows are sent through,
-    which tells the types of the columns and whether the arguments go together.
+    ``to_parquet()``, ``write_catalog()``, ...: only zero rows are sent through
+    here, and of an array one blank stamp, which tells the types of the columns
+    and whether the arguments go together.
 
     Parameters
     ----------
