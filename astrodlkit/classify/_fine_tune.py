@@ -15,12 +15,14 @@ from numpy.typing import ArrayLike
 
 from .._typing import PathLike, Progress
 from ..engine import check_batch_size, resolve_precision, run_batches
+from ..engine._fingerprint import weights_digest
 from ..pretrained import Licence, ModelCard, Training
 from ..specs import Head, InputSpec, LuptonStretch, Picture
 from ..training import calibrate
 from ._figures import measure
 from ._fits import fit_frozen, fit_full, make_network, measure_novelty
 from ._labelled import Labelled, read_labelled
+from ._made_from import check_folder
 from ._stamps import Bands
 from ._views import VIEWS
 
@@ -117,7 +119,8 @@ def fine_tune(
         rows after which it stops.
     folder : path, optional
         In the full mode: where checkpoints and the log go. The same call with
-        the same folder goes on where an earlier one was interrupted.
+        the same folder goes on where an earlier one was interrupted; another
+        call is refused (``made_from.json`` in the folder tells them apart).
     devices, strategy
         In the full mode: as of Lightning's ``Trainer``, for several processes;
         see the tutorial.
@@ -140,7 +143,9 @@ def fine_tune(
     ------
     TypeError, ValueError
         If an argument is wrong, or nothing can be learned from the labels:
-        none is known, a class has less than two rows, all are the same.
+        none is known, a class has less than two rows, all are the same; or if
+        ``folder`` has checkpoints of another training, or of one of which
+        nothing is written down: what differs is said.
     astrodlkit.exceptions.MissingDependencyError
         If Lightning is not installed, in the full mode.
 
@@ -216,6 +221,27 @@ def fine_tune(
     )
     network = make_network(classifier.module.backbone, options, rows, seed).to(classifier.device)
     precision = resolve_precision(precision, classifier.device, difference=lambda: 0.0)
+    if folder is not None:
+        check_folder(
+            folder,
+            {
+                "labels": rows.values(np.arange(len(rows.held))),
+                "pictures": rows.pictures,
+                "validation rows": rows.held,
+                "model": (weights_digest(classifier), classifier.input),
+                "heads": rows.output,
+            },
+            {
+                "seed": int(seed),
+                "rate": float(rate),
+                "batch_size": int(batch_size),
+                "epochs": int(epochs),
+                "patience": int(patience),
+                "mirror": spec.mirror,
+                "precision": precision,
+                "devices": str(devices),
+            },
+        )
     run = partial(run_batches, batch_size=batch_size, device=classifier.device)
     fit_frozen(
         network,

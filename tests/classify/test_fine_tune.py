@@ -1,5 +1,6 @@
 """fine_tune: labels of every kind, both modes, and what it refuses."""
 
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -47,6 +48,10 @@ def base():
 @pytest.fixture
 def table():
     """Forty discs with labels of every kind; brightness tells them."""
+    return make_table()
+
+
+def make_table():
     rng = np.random.default_rng(1)
     y, x = np.mgrid[-1:1:32j, -1:1:32j]
     bright = np.linspace(20, 220, 40)
@@ -293,6 +298,17 @@ def test_what_was_trained_without_mirrors_stays_so(base, table):
     assert tune(one_handed, table, "kind").card.input.mirror is False
 
 
+SHORT = {"mode": "full", "epochs": 2, "batch_size": 8}
+
+
+@pytest.fixture(scope="module")
+def once(base, tmp_path_factory):
+    """A folder with the checkpoints of a training, and its result."""
+    pytest.importorskip("lightning.pytorch")
+    folder = tmp_path_factory.mktemp("once")
+    return folder, tune(base, make_table(), "kind", folder=folder, **SHORT)
+
+
 class TestFull:
     """The mode in which Lightning trains everything."""
 
@@ -337,6 +353,66 @@ class TestFull:
         parts = tune(base, table, "kind", folder=tmp_path, **options)
         for name, values in whole.module.state_dict().items():
             torch.testing.assert_close(parts.module.state_dict()[name], values, msg=name)
+
+    @pytest.fixture
+    def begun(self, once, tmp_path):
+        """A copy of the folder."""
+        return shutil.copytree(once[0], tmp_path / "begun")
+
+    def test_the_same_call_goes_on(self, base, table, once, begun, monkeypatch):
+        from astrodlkit.training import LabelsTask
+
+        def never(*_):
+            raise AssertionError("there is nothing left to do")
+
+        first = once[1]
+        monkeypatch.setattr(LabelsTask, "training_step", never)
+        again = tune(base, table, "kind", folder=begun, **SHORT)
+        for name, values in first.module.state_dict().items():
+            torch.testing.assert_close(again.module.state_dict()[name], values, msg=name)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"epochs": 3}, "differs in epochs: 2 there, 3 now"),
+            ({"rate": 0.01}, "differs in rate: 0.001 there, 0.01 now"),
+            ({"batch_size": 4, "patience": 7}, "batch_size: 8 there, 4 now; patience: 6 there, 7"),
+            ({"seed": 1}, "in validation rows; seed: 0 there, 1 now"),
+            ({"mirror": False}, "mirror: True there, False now"),
+            ({"validation": np.arange(40) % 5 == 0}, "differs in validation rows"),
+        ],
+    )
+    def test_another_call_is_refused(self, base, table, begun, options, message):
+        with pytest.raises(ValueError, match=message):
+            tune(base, table, "kind", folder=begun, **{**SHORT, **options})
+
+    def test_other_labels_are_refused(self, base, table, begun):
+        moved = np.roll(table["kind"], 1)
+        with pytest.raises(ValueError, match="of another training, which differs in labels"):
+            tune(base, table, {"predicted_kind": moved}, folder=begun, **SHORT)
+        renamed = np.where(table["kind"] == "dim", "faint", "light")
+        with pytest.raises(ValueError, match="differs in labels; heads"):
+            tune(base, table, {"predicted_kind": renamed}, folder=begun, **SHORT)
+
+    def test_other_pixels_are_refused(self, base, table, begun):
+        table["cutout"][5] += 3
+        with pytest.raises(ValueError, match=r"differs in pictures\. Go on .* another folder"):
+            tune(base, table, "kind", folder=begun, **SHORT)
+
+    def test_another_base_is_refused(self, base, table, begun):
+        other = CutoutClassifier(base.card, build("heads", **OPTIONS), device="cpu")
+        with pytest.raises(ValueError, match="differs in model"):
+            tune(other, table, "kind", folder=begun, **SHORT)
+
+    def test_a_checkpoint_of_nobody_knows_what_is_refused(self, base, table, begun):
+        (begun / "made_from.json").unlink()
+        with pytest.raises(ValueError, match=r"no made_from\.json that says what it is of"):
+            tune(base, table, "kind", folder=begun, **SHORT)
+
+    def test_without_a_checkpoint_another_call_begins_anew(self, base, table, begun):
+        (begun / "last.ckpt").unlink()
+        tune(base, table, "kind", folder=begun, **{**SHORT, "epochs": 1})
+        assert '"epochs": 1' in (begun / "made_from.json").read_text()
 
     @pytest.mark.slow
     def test_two_processes(self, base, table, tmp_path):
