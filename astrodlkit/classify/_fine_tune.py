@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,9 +17,11 @@ from numpy.typing import ArrayLike
 from .._typing import PathLike, Progress
 from ..engine import check_batch_size, resolve_precision, run_batches
 from ..engine._fingerprint import weights_digest
+from ..exceptions import AstrodlkitWarning
 from ..pretrained import Licence, ModelCard, Training
 from ..specs import Head, InputSpec, LuptonStretch, Picture
 from ..training import calibrate
+from ..training._calibrate import LEAST_ROWS
 from ._figures import measure
 from ._fits import fit_frozen, fit_full, make_network, measure_novelty
 from ._labelled import Labelled, read_labelled
@@ -35,7 +38,7 @@ _MODES = ("frozen", "full")
 
 # Pictures that a frozen backbone is shown, where views= does not say it.
 _MOST_VIEWS = 8000
-_LEAST_FOR_NOVELTY = 20
+_LEAST_FOR_NOVELTY = LEAST_ROWS
 
 
 def fine_tune(
@@ -130,8 +133,9 @@ def fine_tune(
     seed : int
         Of the choice of rows, and of the training.
     progress : bool or callable, optional
-        As in `predict`; the full mode then shows Lightning's bar where this
-        is not False or a callable.
+        As in `predict`, for the pictures and what the network sees in them;
+        the full mode then shows Lightning's bar, or calls the callable after
+        each pass. It may end before the last.
 
     Returns
     -------
@@ -152,7 +156,8 @@ def fine_tune(
     Warns
     -----
     AstrodlkitWarning
-        If labelled rows have no pixels; they are left out.
+        If labelled rows have no pixels; they are left out. If votes have fewer
+        than 20 validation rows; their columns then come without errors.
 
     Examples
     --------
@@ -197,6 +202,7 @@ def fine_tune(
         seed=seed,
         progress=progress,
     )
+    _warn_of_few(rows)
     options = {
         "backbone": backbone,
         "heads": [
@@ -267,7 +273,7 @@ def fine_tune(
                 strategy=strategy,
                 folder=place,
                 patience=patience,
-                progress=progress is True or (progress is None and sys.stderr.isatty()),
+                progress=sys.stderr.isatty() if progress is None else progress,
             )
     # Lightning leaves it on the CPU.
     network.to(classifier.device).eval()
@@ -296,6 +302,20 @@ def _backbone_name(classifier: CutoutClassifier) -> str:
 
 def _default_views(n: int, allowed: tuple[int, ...]) -> int:
     return max((views for views in allowed if n * views <= _MOST_VIEWS), default=1)
+
+
+def _warn_of_few(rows: Labelled) -> None:
+    """Say which votes will have no errors."""
+    for each in rows.labels:
+        n = int((rows.held & each.known).sum())
+        if each.head.kind == "fractions" and n < LEAST_ROWS:
+            warnings.warn(
+                f"the votes {each.head.name!r} have {n} validation rows, and errors take "
+                f"{LEAST_ROWS}: the results have no columns {each.head.columns[0]}_error, ...; "
+                "label more rows, or give more of them to validation=",
+                AstrodlkitWarning,
+                stacklevel=3,
+            )
 
 
 def _novelty_head(classifier: CutoutClassifier, rows: Labelled) -> Head | None:

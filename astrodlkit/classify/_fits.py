@@ -119,6 +119,7 @@ def fit_full(
         ),
         validation=make_batches(rows.pictures[rows.held], rows.values(rows.held), batch_size=64),
         max_steps=epochs * steps,
+        max_epochs=epochs,
         seed=seed,
         checkpoint_every=steps,
         precision="bf16-mixed" if precision == "bfloat16" else "32-true",

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from .._optional import import_optional
-from .._typing import PathLike
+from .._typing import PathLike, Progress
 
 __all__ = ["fit"]
 
@@ -27,7 +28,7 @@ def fit(
     decay: float | None = None,
     checkpoint_every: int = 250,
     precision: str = "bf16-mixed",
-    progress: bool = True,
+    progress: Progress = True,
     validation: DataLoader | None = None,
     patience: int | None = None,
     **trainer: Any,
@@ -61,8 +62,9 @@ def fit(
         epoch instead.
     precision : str, optional
         As Lightning's trainer takes it.
-    progress : bool, optional
-        Whether to draw a bar.
+    progress : bool or callable, optional
+        Whether to draw a bar; a callable is called with ``(done, total)`` after
+        each pass over ``batches`` instead.
     validation : `torch.utils.data.DataLoader`, optional
         Validation batches, passed over after each pass over ``batches``; the
         task logs ``validation_loss``.
@@ -70,9 +72,9 @@ def fit(
         Stop when as many passes have not brought a smaller
         ``validation_loss``; the task then holds the weights of the smallest.
     **trainer
-        More of Lightning's trainer, for example ``devices=2, strategy="ddp"``
-        for two processes: each then runs the whole script, and what follows
-        is for one of them (`this_process`).
+        More of Lightning's trainer: ``max_epochs``, which its bar shows, or
+        ``devices=2, strategy="ddp"`` for two processes: each then runs the
+        whole script, and what follows is for one of them (`this_process`).
 
     Returns
     -------
@@ -107,6 +109,10 @@ def fit(
         )
         # The first one's path comes back from other processes.
         kept = [best, last, callbacks.EarlyStopping("validation_loss", patience=patience)]
+    if callable(progress):
+        kept.append(
+            callbacks.LambdaCallback(on_train_epoch_end=partial(_report, progress, max_steps))
+        )
     path = folder / "last.ckpt"
     if decay is None:
         decay = 1 - 1 / max(2.0, min(1000.0, max_steps / 10))
@@ -120,7 +126,7 @@ def fit(
             callbacks=[callbacks.WeightAveraging(avg_fn=partial(_average, decay=decay)), *kept],
             logger=loggers.CSVLogger(folder, name="log", version=0),
             log_every_n_steps=25,
-            enable_progress_bar=progress,
+            enable_progress_bar=bool(progress) and not callable(progress),
             enable_model_summary=False,
             **{"accelerator": "auto", "devices": 1, **trainer},
         )
@@ -132,6 +138,15 @@ def fit(
         # The folder may be gone when the first process goes on.
         runner.strategy.barrier()
     return task
+
+
+def _report(progress: Callable[[int, int], object], max_steps: int, runner: Any, _: Any) -> None:
+    """Tell how many passes are done."""
+    if runner.is_global_zero:
+        total = runner.max_epochs or -1
+        if total < 0:
+            total = -(-max_steps // runner.num_training_batches)
+        progress(runner.current_epoch + 1, total)
 
 
 def _average(averaged: Tensor, current: Tensor, _: int, *, decay: float) -> Tensor:

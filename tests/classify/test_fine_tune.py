@@ -132,7 +132,9 @@ def test_the_base_is_left_alone(base, table):
 def test_votes_and_numbers_at_once(base, table):
     level = np.asarray(table["level"]) * u.mJy
     level[3] = np.nan
-    tuned = tune(base, table, {"flux": level, "votes": ["yes", "no"], "kind2": table["kind"]})
+    labels = {"flux": level, "votes": ["yes", "no"], "kind2": table["kind"]}
+    with pytest.warns(AstrodlkitWarning, match="'votes' have 8 validation rows, and errors take"):
+        tuned = tune(base, table, labels)
     result = tuned.predict(table, bands=BANDS)
     assert_allclose(result["predicted_yes"] + result["predicted_no"], 1, rtol=1e-5)
     assert abs(result["predicted_yes"] - table["yes"] / 22).mean() < 0.1
@@ -148,9 +150,27 @@ def test_votes_and_numbers_at_once(base, table):
 def test_two_dimensions_are_votes(base, table):
     votes = np.stack([table["yes"], table["no"]], axis=1)
     votes[4] = -1
-    tuned = tune(base, table, {"vote": votes})
+    with pytest.warns(AstrodlkitWarning, match="no columns vote_0_error"):
+        tuned = tune(base, table, {"vote": votes})
+    assert "vote_0_error" not in tuned.predict(table[:1], bands=BANDS).colnames
     assert tuned.card.output.columns == ("vote_0", "vote_1")
     assert tuned.card.training.n_train + tuned.card.training.n_validation == 39
+
+
+def test_votes_with_validation_rows_enough_have_errors(base, table):
+    tuned = tune(base, table, {"votes": ["yes", "no"]}, validation=0.5)
+    assert (tuned.predict(table, bands=BANDS)["predicted_yes_error"] > 0).all()
+
+
+def test_progress_of_the_frozen_mode(base, table, capfd):
+    calls = []
+    tune(base, table, "kind", progress=lambda *call: calls.append(call), views=1)
+    assert calls == [(40, 40), (32, 40), (40, 40)]
+    assert capfd.readouterr().err == ""
+    tune(base, table, "kind", progress=True, views=1)
+    err = capfd.readouterr().err
+    assert "pictures: 100%" in err
+    assert "features: 100%" in err
 
 
 @pytest.mark.parametrize("missing", [None, "", np.ma.masked, np.nan])
@@ -316,11 +336,12 @@ class TestFull:
     def _lightning(self):
         pytest.importorskip("lightning.pytorch")
 
-    def test_it_learns_and_stops(self, base, table, tmp_path):
+    def test_it_learns(self, base, table, tmp_path):
         tuned = tune(
             base,
             table,
             {"kind2": "kind", "votes": ["yes", "no"]},
+            validation=0.5,
             mode="full",
             folder=tmp_path,
             epochs=12,
@@ -333,6 +354,34 @@ class TestFull:
         assert any(not torch.equal(before[name], after[name]) for name in before)
         assert (tmp_path / "last.ckpt").exists()
         assert (tmp_path / "best.ckpt").exists()
+
+    def test_it_ends_when_validation_rows_get_worse(self, base, table, tmp_path):
+        # What is learned from the others is wrong for them.
+        held = np.arange(40) % 2 == 0
+        kind = np.where(held ^ (table["kind"] == "dim"), "dim", "bright")
+        options = {"mode": "full", "epochs": 30, "batch_size": 4, "patience": 2, "rate": 0.02}
+        calls = []
+        tune(base, table, kind, validation=held, folder=tmp_path, **options,
+             progress=lambda *call: calls.append(call))  # fmt: skip
+        passes = [call for call in calls if call[1] == 30]
+        assert passes == [(i + 1, 30) for i in range(len(passes))]
+        assert 3 <= len(passes) < 15
+        losses = QTable.read(tmp_path / "log/version_0/metrics.csv", format="ascii.csv")
+        losses = np.ma.compressed(losses["validation_loss"])
+        assert len(losses) == len(passes)
+        # Two passes after the best one.
+        assert losses.argmin() == len(losses) - 3
+
+    def test_the_bar_says_how_many_passes_there_are(self, base, table, capfd):
+        tune(base, table, "kind", progress=True, **SHORT)
+        text = "".join(capfd.readouterr())
+        assert "Epoch 1" in text
+        assert "/-2" not in text
+
+    def test_a_callable_is_told_passes(self, base, table):
+        calls = []
+        tune(base, table, "kind", progress=lambda *call: calls.append(call), **SHORT)
+        assert calls[-2:] == [(1, 2), (2, 2)]
 
     def test_an_interrupted_training_goes_on(self, base, table, tmp_path, monkeypatch):
         options = {"mode": "full", "epochs": 4, "batch_size": 8, "patience": 9}

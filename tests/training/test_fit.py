@@ -54,8 +54,7 @@ def run(folder, max_steps, seed=1, **options):
         seed=seed,
         checkpoint_every=4,
         precision="32-true",
-        progress=False,
-        **{"decay": 0.5, **options},
+        **{"decay": 0.5, "progress": False, **options},
     )
     return task.slope.item()
 
@@ -171,3 +170,12 @@ def test_wrong_options(given, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(given)
     assert given[0] in capsys.readouterr().err
+
+
+def test_a_callable_is_told_passes(tmp_path):
+    calls = []
+    # 4 steps a pass; the third is not whole.
+    run(tmp_path, 10, progress=lambda *call: calls.append(call), stop_at=4)
+    assert calls == [(1, 3)]
+    run(tmp_path, 10, progress=lambda *call: calls.append(call))
+    assert calls == [(1, 3), (2, 3), (3, 3)]
