@@ -51,7 +51,8 @@ def classify_cutouts(
           whose lengths are known. They are used whole.
     data : `~astrodlkit.cutouts.TileIndex`, table or path-like; or a dict or list of paths
         Images that every worker can open: an index of many, best as the path
-        of its Parquet file; or FITS files.
+        of its Parquet file, or as its URL (``"s3://survey/tiles.parquet"``,
+        with the extra ``remote``); or FITS files.
     model : str or path-like; or a list of these
         A name of `~astrodlkit.list_models`, or a path that every worker sees.
         It travels as name and sha256 and is loaded once in each process.

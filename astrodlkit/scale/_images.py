@@ -10,6 +10,7 @@ from typing import Any
 
 from astropy.table import Table
 
+from .._optional import import_optional
 from ..cutouts import TileIndex, read_images
 from ..engine import fingerprint
 
@@ -26,7 +27,7 @@ class Images:
     Parameters
     ----------
     source : object
-        The path of an index, its table, or the paths of FITS files.
+        The path or URL of an index, its table, or the paths of FITS files.
     digest : str
         Checksum of the index, or of the paths.
     """
@@ -66,6 +67,8 @@ def find_images(data: Any) -> Images:
     ------
     TypeError
         If ``data`` is in memory.
+    ValueError
+        If it is the URL of a FITS file.
     """
     if isinstance(data, TileIndex | Table):
         table = data.table if isinstance(data, TileIndex) else data
@@ -73,14 +76,16 @@ def find_images(data: Any) -> Images:
     paths = _paths(data)
     found = Images(paths, fingerprint(paths))
     if found.is_index:
-        return Images(paths, fingerprint(TileIndex.read(paths)))
+        return Images(paths, fingerprint(_read_index(paths)))
     return found
 
 
 def _paths(data: Any) -> Any:
     """Paths that mean the same in another working folder."""
+    if _is_url(data) and str(data).lower().endswith(".parquet"):
+        return data
     if isinstance(data, str | _PathLike):
-        return str(Path(data).absolute())
+        return _path(data)
     if isinstance(data, Mapping) and data:
         return {str(band): _path(path) for band, path in data.items()}
     if isinstance(data, list | tuple) and data:
@@ -98,7 +103,33 @@ def _path(path: Any) -> str:
             f"data must name a FITS file for each band, got {type(path).__name__}: workers open "
             "the images themselves"
         )
+    if _is_url(path):
+        raise ValueError(
+            f"data: {path}: FITS files at URLs are read through an index of them, for example "
+            f"that of astrodlkit.cutouts.index_images([{path!r}])"
+        )
     return str(Path(path).absolute())
+
+
+def _is_url(path: Any) -> bool:
+    """Whether a path is for fsspec."""
+    return isinstance(path, str) and "://" in path
+
+
+def _read_index(place: str) -> TileIndex:
+    """The index at a path or a URL; relative paths in it begin where it is."""
+    if not _is_url(place):
+        return TileIndex.read(place)
+    fsspec = import_optional("fsspec", extra="remote", purpose="for an index of images at a URL")
+    with fsspec.open(place, "rb") as stream:
+        table = Table.read(stream, format="parquet")
+    if "path" in table.colnames:
+        folder = place.rpartition("/")[0]
+        places = [str(each) for each in table["path"]]
+        table["path"] = [
+            each if _is_url(each) or each.startswith("/") else f"{folder}/{each}" for each in places
+        ]
+    return TileIndex(table)
 
 
 def open_images(images: Images) -> Any:
@@ -130,7 +161,7 @@ def _opened(images: Images) -> Any:
     if isinstance(source, Table):
         return TileIndex(source)
     if images.is_index:
-        index = TileIndex.read(source)
+        index = _read_index(source)
         if fingerprint(index) != images.digest:
             raise ValueError(f"the index {source} is another one than where the call was made")
         return index
