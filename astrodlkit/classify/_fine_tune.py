@@ -62,6 +62,7 @@ def fine_tune(
     patience: int = 6,
     folder: PathLike | None = None,
     devices: Any = 1,
+    num_nodes: int = 1,
     strategy: Any = "auto",
     precision: str = "auto",
     seed: int = 0,
@@ -124,9 +125,9 @@ def fine_tune(
         In the full mode: where checkpoints and the log go. The same call with
         the same folder goes on where an earlier one was interrupted; another
         call is refused (``made_from.json`` in the folder tells them apart).
-    devices, strategy
-        In the full mode: as of Lightning's ``Trainer``, for several processes;
-        see the tutorial.
+    devices, num_nodes, strategy
+        In the full mode: as of Lightning's ``Trainer``, for several processes
+        and machines; see the tutorial. Several machines need ``folder``.
     precision : {"auto", "float32", "bfloat16"}
         Of the training; ``"auto"``: bfloat16 where the processor computes in
         it. The figures of the card are measured in float32.
@@ -180,9 +181,15 @@ def fine_tune(
         raise ValueError(f"mode must be one of {_MODES}, got {mode!r}")
     if mode == "frozen" and (folder is not None or devices != 1 or strategy != "auto"):
         raise ValueError("folder, devices and strategy must be left out with mode='frozen'")
-    for what, number in (("epochs", epochs), ("patience", patience)):
+    counts = {"epochs": epochs, "patience": patience, "num_nodes": num_nodes}
+    for what, number in counts.items():
         if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
             raise ValueError(f"{what} must be a positive integer, got {number!r}")
+    if num_nodes > 1 and (mode == "frozen" or folder is None):
+        raise ValueError(
+            f"num_nodes must be 1 with mode='frozen', or without a folder= that all machines see, "
+            f"got {num_nodes}"
+        )
     check_batch_size(batch_size)
     spec = classifier.input
     spec = replace(spec, mirror=spec.mirror if mirror is None else mirror)
@@ -246,6 +253,7 @@ def fine_tune(
                 "mirror": spec.mirror,
                 "precision": precision,
                 "devices": str(devices),
+                "num_nodes": int(num_nodes),
             },
         )
     run = partial(run_batches, batch_size=batch_size, device=classifier.device)
@@ -270,6 +278,7 @@ def fine_tune(
                 precision=precision,
                 accelerator="cpu" if classifier.device.type == "cpu" else "auto",
                 devices=devices,
+                num_nodes=num_nodes,
                 strategy=strategy,
                 folder=place,
                 patience=patience,

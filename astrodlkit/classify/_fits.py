@@ -12,6 +12,7 @@ from ..engine import progress_bar
 from ..networks import HeadsNetwork
 from ..specs import InputSpec
 from ..training import Augmentation, fit, fit_heads, fit_novelty, make_batches
+from ..training._processes import count_processes
 from ._labelled import Labelled
 
 __all__ = ["fit_frozen", "fit_full", "make_network", "measure_novelty"]
@@ -88,6 +89,8 @@ def fit_full(
     seed: int,
     precision: str,
     devices: Any,
+    num_nodes: int,
+    accelerator: str,
     **options: Any,
 ) -> None:
     """Train everything."""
@@ -98,9 +101,11 @@ def fit_full(
         # Statistics of a few rows are worse than those that the network comes with.
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.eval()
-    n_training = int((~rows.held).sum())
-    processes = devices if isinstance(devices, int) and devices > 0 else np.size(devices)
-    steps = max(1, n_training // (batch_size * processes))
+    processes = {"devices": devices, "num_nodes": num_nodes, "accelerator": accelerator}
+    # Lightning gives each process as many rows, some of them twice.
+    share = -(-int((~rows.held).sum()) // count_processes(**processes))
+    batch_size = min(batch_size, share)
+    steps = share // batch_size
     task = LabelsTask(
         network,
         rows.output,
@@ -123,7 +128,7 @@ def fit_full(
         seed=seed,
         checkpoint_every=steps,
         precision="bf16-mixed" if precision == "bfloat16" else "32-true",
-        devices=devices,
+        **processes,
         **options,
     )
 

@@ -1,11 +1,21 @@
 """Several processes, on one machine or more: options of scripts, and what is whose."""
 
 import argparse
+import logging
+import warnings
 from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["add_process_options", "process_options", "step_generator", "this_process"]
+from .._optional import import_optional
+
+__all__ = [
+    "add_process_options",
+    "count_processes",
+    "process_options",
+    "step_generator",
+    "this_process",
+]
 
 # Lightning's names for those that look for parameters without a gradient.
 _PARTIAL = {
@@ -134,6 +144,25 @@ def process_options(args: argparse.Namespace, *, partial: bool = False) -> dict[
         "strategy": _PARTIAL.get(strategy, strategy) if partial else strategy,
         "accelerator": args.accelerator,
     }
+
+
+def count_processes(*, devices: Any, num_nodes: int, accelerator: str) -> int:
+    """How many processes Lightning's trainer makes of these."""
+    lightning = import_optional("lightning.pytorch", extra="train", purpose="for training")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        runner = lightning.Trainer(
+            devices=devices,
+            num_nodes=num_nodes,
+            accelerator=accelerator,
+            max_steps=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    return runner.num_devices * runner.num_nodes
 
 
 def _positive(text: str) -> int:
