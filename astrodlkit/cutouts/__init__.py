@@ -7,7 +7,8 @@ from ._images import read_images
 from ._index import find_fits, index_images
 from ._parts import write_cutouts
 from ._positions import read_positions, read_table
-from ._tiles import TileIndex, read_tiles
+from ._tile_plan import read_tiles
+from ._tiles import TileIndex
 
 __all__ = [
     "Cutouts",

@@ -20,7 +20,7 @@ from ._native import check_same_pixels, copy_stamps
 from ._positions import read_positions
 from ._settle import settle
 from ._sizes import read_pixel_scale, read_shape, read_size
-from ._tiles import TilePlan, read_tiles
+from ._tile_plan import TilePlan, read_tiles
 
 __all__ = ["extract_cutouts", "iter_cutouts"]
 

@@ -1,7 +1,8 @@
 """One band of an image."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from ._grids import lonlat_to_pixel, sky_to_lonlat
 
-__all__ = ["Image", "same_pixels"]
+__all__ = ["Image", "conversion", "same_pixels"]
+
+_AB = u.zero_point_flux(3631 * u.Jy)
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,21 @@ class Image:
         plain = not (self.wcs.has_distortion or other.wcs.has_distortion)
         return plain and self.wcs.wcs.compare(other.wcs.wcs)
 
+    def converted(self, unit: u.UnitBase | None) -> "Image":
+        """The same in another unit; raises `~astropy.units.UnitConversionError`."""
+        if self.unit == unit:
+            return self
+        factor = conversion(self.unit, unit)
+        if factor is None:
+            raise u.UnitConversionError(f"{self.unit} and {unit} are not convertible")
+        return replace(
+            self,
+            unit=unit,
+            scale=self.scale * factor,
+            zero=self.zero * factor,
+            uncertainty_scale=self.uncertainty_scale * factor ** (2 / self.power),
+        )
+
     def values(self, box: tuple[Any, Any]) -> NDArray:
         """Physical values in a box; NaN where there are none."""
         values = self.data[box]
@@ -106,8 +124,21 @@ class Image:
     def variance(self, box: tuple[Any, Any]) -> NDArray[np.float64]:
         """Variance in a box, in the square of the unit."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            stored = np.asarray(np.asarray(self.uncertainty)[box], dtype=np.float64)
+            stored = np.asarray(self.uncertainty[box], dtype=np.float64)  # type: ignore[index]
             return (stored * self.uncertainty_scale) ** self.power
+
+
+def conversion(unit: u.UnitBase | None, other: u.UnitBase | None) -> float | None:
+    """Factor from a unit to another, maggies being on the AB system; None if there is none."""
+    if unit == other:
+        return 1.0
+    if unit is None or other is None:
+        return None
+    # Flux by pixel, or surface brightness.
+    for area in (u.dimensionless_unscaled, u.sr):
+        with suppress(u.UnitConversionError):
+            return float((unit * area).to(other * area, equivalencies=_AB))
+    return None
 
 
 def same_pixels(images: Sequence[Image]) -> list[list[int]]:

@@ -114,24 +114,13 @@ def _same_unit(names: list[str], images: list[Image]) -> list[Image]:
     unit: Any = images[0].unit
     same = []
     for name, image in zip(names, images, strict=True):
-        factor = 1.0
-        if image.unit != unit:
-            try:
-                factor = u.Unit(image.unit).to(unit)
-            except (u.UnitConversionError, AttributeError, TypeError) as exc:
-                raise u.UnitConversionError(
-                    f"data: the unit of band {name!r} is {image.unit}, "
-                    f"that of band {names[0]!r} is {unit}: give all bands one kind of unit"
-                ) from exc
-        same.append(
-            replace(
-                image,
-                unit=unit,
-                scale=image.scale * factor,
-                zero=image.zero * factor,
-                uncertainty_scale=image.uncertainty_scale * factor ** (2 / image.power),
-            )
-        )
+        try:
+            same.append(image.converted(unit))
+        except u.UnitConversionError as exc:
+            raise u.UnitConversionError(
+                f"data: the unit of band {name!r} is {image.unit}, "
+                f"that of band {names[0]!r} is {unit}: give all bands one kind of unit"
+            ) from exc
     return same
 
 

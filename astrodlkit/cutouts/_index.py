@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ._arrays import celestial
 from ._fits import is_image, open_fits
 from ._footprints import footprint_of
 from ._grids import quiet_wcs
-from ._opened import is_url, open_remote
+from ._remote import is_url, open_remote
 
 __all__ = ["find_fits", "index_images"]
 
@@ -180,8 +180,7 @@ def _rows(path: str, band: str | None, bands: Any, which: Any) -> list[dict[str,
         # A file that ends too early has a place on the sky all the same.
         warnings.filterwarnings("ignore", ".*truncated.*", AstropyUserWarning)
         warnings.simplefilter("ignore", VerifyWarning)
-        opened = closing(open_remote(path)) if is_url(path) else open_fits(Path(path))
-        hdus = stack.enter_context(opened)
+        hdus = stack.enter_context(open_remote(path) if is_url(path) else open_fits(Path(path)))
         for number, hdu in enumerate(hdus):
             if not is_image(hdu) or not _wanted(hdu, number, which):
                 continue

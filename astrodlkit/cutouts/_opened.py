@@ -9,17 +9,14 @@ from threading import RLock
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from astropy.io.fits.verify import VerifyWarning
-from astropy.utils.exceptions import AstropyUserWarning
 
 from ..exceptions import AstrodlkitWarning
-from ._arrays import celestial
-from ._fits import from_path, image_hdu, read_unit, stored
-from ._grids import quiet_wcs
+from ._fits import from_path
 from ._image import Image
+from ._remote import BadImageError, is_url, remote_images
 
-__all__ = ["BadImageError", "OpenImages", "is_url", "open_remote"]
+__all__ = ["OpenImages"]
 
 # Images kept, and bytes of those that had to be unpacked into memory.
 _MOST, _BYTES = 64, 1 << 29
@@ -27,15 +24,13 @@ _MOST, _BYTES = 64, 1 << 29
 _PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
 
 
-class BadImageError(OSError):
-    """An image that cannot be used, of which the user has been told."""
-
-
 class OpenImages:
     """The images that were used last."""
 
     def __init__(self) -> None:
         self._images: OrderedDict[tuple[str, int | None], Image | None] = OrderedDict()
+        self._notes: dict[tuple[str, int | None], str] = {}
+        self._told: set[str] = set()
         self._lock = RLock()
         self.opened = 0
 
@@ -65,13 +60,37 @@ class OpenImages:
         with self._lock:
             if key not in self._images:
                 self.opened += 1
-                self._images[key] = _open(path, hdu)
+                self._images[key], note = _open(path, hdu)
+                if self._images[key] is None:
+                    self.leave_out(path, note)
+                elif note:
+                    self._notes[key] = note
                 self._make_room()
             self._images.move_to_end(key)
             image = self._images[key]
         if image is None:
-            raise BadImageError(f"{path} cannot be read")
+            raise BadImageError(path, "see the warning")
         return image
+
+    def leave_out(self, path: str, why: object, *, part: bool = False) -> None:
+        """Tell the user, once for each file, that an image or a part of it is not used."""
+        what = "a part of an image" if part else "an image"
+        whose = "the sources there" if part else "its sources"
+        self._tell(path, f"{what} is left out, and {whose} get the flag 'unreadable': {why}")
+
+    def note(self, path: str, hdu: int | None) -> str:
+        """What was found when an image was opened, and not said."""
+        return self._notes.get((path, hdu), "")
+
+    def use(self, path: str, hdu: int | None) -> None:
+        """Tell the user what was found when an image was opened, now that it is used."""
+        if note := self._notes.pop((path, hdu), ""):
+            self._tell(path, note)
+
+    def _tell(self, path: str, message: str) -> None:
+        if path not in self._told:
+            self._told.add(path)
+            warnings.warn(message, AstrodlkitWarning, stacklevel=3)
 
     def _make_room(self) -> None:
         sizes = {key: _resident(image) for key, image in self._images.items()}
@@ -86,83 +105,44 @@ class OpenImages:
             del self._images[key]
 
 
-def is_url(path: str) -> bool:
-    """Whether a path is for fsspec."""
-    return "://" in path
-
-
-def open_remote(url: str, **options: Any) -> fits.HDUList:
-    """A FITS file of which only what is asked for is fetched."""
-    from .._optional import import_optional
-
-    import_optional("fsspec", extra="remote", purpose="for images at URLs")
-    return fits.open(url, use_fsspec=True, lazy_load_hdus=True, **options)
-
-
-def _open(path: str, hdu: int | None) -> Image | None:
+def _open(path: str, hdu: int | None) -> tuple[Image | None, str]:
+    """An image, and what is to be said of it; None if it cannot be used."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(record=True) as caught:
             # What is wrong with a file is said below.
             warnings.simplefilter("ignore", VerifyWarning)
-            return _remote(path, hdu) if is_url(path) else _local(path, hdu)
+            warnings.simplefilter("always", AstrodlkitWarning)
+            images = remote_images(path, hdu) if is_url(path) else from_path(Path(path), path, hdu)
     except (OSError, ValueError, TypeError) as exc:
-        cause = exc.__cause__ if isinstance(exc.__cause__, OSError) else exc
-        number = getattr(cause, "errno", None)
-        missing = isinstance(exc, FileNotFoundError)
-        if isinstance(cause, ConnectionError | TimeoutError) or number in _PASSING:
+        if _passes(exc, path):
             raise
-        if is_url(path) and number is not None and not missing:
-            raise
-        if missing and not is_url(path) and not Path(path).parent.is_dir():
-            # The folder too: a disk that is not there.
-            raise
-        warnings.warn(
-            f"an image is left out, and its sources get the flag 'unreadable': {exc}",
-            AstrodlkitWarning,
-            stacklevel=2,
-        )
-        return None
-
-
-def _local(path: str, hdu: int | None) -> Image:
-    images = from_path(Path(path), path, hdu)
+        return None, str(exc)
     if len(images) != 1 or images[0].wcs is None:
-        raise ValueError(f"{path}: an image of an index has two axes, and a celestial WCS")
-    return images[0]
+        return None, f"{path}: an image of an index has two axes, and a celestial WCS"
+    said = [warning for warning in caught if issubclass(warning.category, AstrodlkitWarning)]
+    for warning in caught:
+        if warning not in said:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    return images[0], "; ".join(str(warning.message) for warning in said)
 
 
-def _remote(url: str, hdu: int | None) -> Image:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*truncated.*", AstropyUserWarning)
-        hdus = open_remote(url, do_not_scale_image_data=True)
-        found = image_hdu(hdus, url, hdu)
-    about = found.fileinfo()
-    if about["datLoc"] + about["datSpan"] > about["file"].size:
-        raise OSError(f"{url} ends before its pixels do")
-    wcs = quiet_wcs(found.header, hdus)
-    mask = hdus["MASK"].section if "MASK" in hdus else None
-    # As much of an array as is asked of it.
-    pixels: Any = _Pieces(found)
-    return Image(
-        pixels,
-        celestial(wcs, url),
-        read_unit(found.header, url),
-        mask if mask is not None and mask.shape == found.shape else None,
-        **stored(found),
-    )
-
-
-class _Pieces:
-    """Pixels that are read when they are asked for, and of what type they will be."""
-
-    def __init__(self, hdu: Any) -> None:
-        self._section = hdu.section
-        self.shape = hdu.shape
-        # The sections of astropy 7.0 do not tell their type.
-        self.dtype = np.dtype(fits.hdu.BITPIX2DTYPE[hdu.header["BITPIX"]])
-
-    def __getitem__(self, box: Any) -> Any:
-        return self._section[box]
+def _passes(exc: BaseException, path: str) -> bool:
+    """Whether an error says nothing of a file."""
+    missing = isinstance(exc, FileNotFoundError)
+    if missing and not is_url(path):
+        # The folder too: a disk that is not there.
+        return not Path(path).parent.is_dir()
+    cause: BaseException | None = exc
+    while cause is not None:
+        number = getattr(cause, "errno", None)
+        if isinstance(cause, ConnectionError | TimeoutError) or number in _PASSING:
+            return True
+        if is_url(path) and number is not None and not isinstance(cause, FileNotFoundError):
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def _resident(image: Image | None) -> int:

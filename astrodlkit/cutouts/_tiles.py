@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,19 @@ from numpy.typing import NDArray
 from .._flags import Flag
 from .._optional import import_optional
 from .._typing import PathLike
+from ._alike import blank_like, misfits
 from ._cutouts import Cutouts
 from ._footprints import Footprints, unit_vectors
 from ._image import Image
-from ._opened import BadImageError, OpenImages, is_url
+from ._opened import OpenImages
 from ._positions import read_positions
+from ._remote import BadImageError, is_url, strips
 from ._sizes import read_size
 
-__all__ = ["TileIndex", "TilePlan", "read_tiles"]
+__all__ = ["TileIndex", "on_sky"]
+
+# Images without a unit that are opened to find one that has one.
+_ASKED = 8
 
 
 class TileIndex:
@@ -91,6 +97,7 @@ class TileIndex:
         hdus = [int(number) for number in table["hdu"]] if "hdu" in names else [None] * n
         self._files = list(zip((str(path) for path in table["path"]), hdus, strict=True))
         self._opened = OpenImages()
+        self._typical: dict[str, Image] = {}
 
     @classmethod
     def read(cls, path: PathLike) -> "TileIndex":
@@ -172,19 +179,20 @@ class TileIndex:
         Returns
         -------
         cutouts : Cutouts
-            n stamps in the order of ``positions``; the flags ``no_overlap`` and
-            ``unreadable`` say that there was no image.
+            n stamps in the order of ``positions``, in the unit of the first image;
+            the flags ``no_overlap`` and ``unreadable`` say that there was no image.
 
         Raises
         ------
         TypeError, ValueError
-            As of `~astrodlkit.extract_cutouts`; if the images differ in unit.
+            As of `~astrodlkit.extract_cutouts`.
         """
-        coords = _on_sky(positions)
+        coords = on_sky(positions)
         if options.get("shape") is None and options.get("pixel_scale") is None:
             size = self._in_pixels(size, len(coords))
         parts, rows, lost, flags = [], [], [], []
-        for places, part in self.groups(coords, size, **options):
+        like = self._like(self._check_bands(options.get("bands"))[0])
+        for places, part in self.groups(coords, size, like=like, **options):
             if isinstance(part, Cutouts):
                 parts.append(part)
                 rows.append(places)
@@ -193,7 +201,7 @@ class TileIndex:
                 flags.append(np.full(len(places), part | Flag.MASKED_PIXELS))
         if lost or not parts:
             nowhere = np.concatenate([*lost, np.array([], dtype=np.intp)])
-            parts.append(self._blank(coords[nowhere], _some(size, nowhere), options))
+            parts.append(self._blank(coords[nowhere], _some(size, nowhere), like, options))
             if lost:
                 parts[-1]._flags[:] = np.concatenate(flags)  # noqa: SLF001
             rows.append(nowhere)
@@ -206,6 +214,7 @@ class TileIndex:
         *,
         bands: Sequence[str] | None = None,
         conserve: str | Callable[[u.UnitBase | None], str] = "surface brightness",
+        like: Image | None = None,
         **options: Any,
     ) -> Iterator[tuple[NDArray[np.intp], Cutouts | Flag]]:
         """
@@ -219,6 +228,9 @@ class TileIndex:
             As of `~astrodlkit.extract_cutouts`.
         conserve : str or callable
             As there, or what gives it for the unit of the images.
+        like : Image, optional
+            In whose unit the stamps are, and with an uncertainty if it has one;
+            by default the stamps of each group are like its images.
 
         Yields
         ------
@@ -227,8 +239,6 @@ class TileIndex:
         cutouts : Cutouts or Flag
             Their stamps; or why there are none.
         """
-        from ._extract import extract_cutouts
-
         names = self._check_bands(bands)
         located = self.locate(positions, names, reach=self._reach(size, len(positions)))
         if not len(located):
@@ -243,23 +253,57 @@ class TileIndex:
                     if which.any():
                         yield rows[which], why | Flag.ALL_MASKED
                 continue
-            try:
-                images = {
-                    band: self._opened.get(*self._files[i])
-                    for band, i in zip(names, key.tolist(), strict=True)
-                }
-                unit = images[names[0]].unit
-                cutouts = extract_cutouts(
-                    images,
-                    positions[rows],
-                    _some(size, rows),
-                    conserve=conserve(unit) if callable(conserve) else conserve,  # type: ignore[arg-type]
-                    **options,
-                )
-            except BadImageError:
+            images = self._images(names, key.tolist(), like)
+            if images is None:
                 yield rows, Flag.UNREADABLE | Flag.ALL_MASKED
-            else:
-                yield rows, cutouts
+                continue
+            unit = images[names[0]].unit
+            options["conserve"] = conserve(unit) if callable(conserve) else conserve
+            for some in strips(images[names[0]], positions[rows]):
+                yield from self._cut(images, positions, size, rows[some], options)
+
+    def _images(
+        self, names: Sequence[str], numbers: Sequence[int], like: Image | None
+    ) -> dict[str, Image] | None:
+        """The images of some rows of the table, by band; None if they cannot be used together."""
+        files = dict(zip(names, (self._files[i] for i in numbers), strict=True))
+        try:
+            images = {band: self._opened.get(*file) for band, file in files.items()}
+        except BadImageError:
+            return None
+        bad = misfits(images, like)
+        for band, why in bad.items():
+            file = files[band]
+            self._opened.leave_out(file[0], f"{file[0]}: {self._opened.note(*file) or why}")
+        if bad:
+            return None
+        for file in files.values():
+            self._opened.use(*file)
+        return {b: i if like is None else i.converted(like.unit) for b, i in images.items()}
+
+    def _cut(
+        self,
+        images: dict[str, Image],
+        positions: SkyCoord,
+        size: Any,
+        rows: NDArray[np.intp],
+        options: dict[str, Any],
+    ) -> Iterator[tuple[NDArray[np.intp], Cutouts | Flag]]:
+        """Cut the stamps of some rows out of the same images; see `groups`."""
+        from ._extract import extract_cutouts
+
+        try:
+            cutouts = extract_cutouts(images, positions[rows], _some(size, rows), **options)
+        except BadImageError as exc:
+            self._opened.leave_out(exc.path, exc, part=True)
+            if len(rows) == 1:
+                yield rows, Flag.UNREADABLE | Flag.ALL_MASKED
+                return
+            # Which rows need the damaged part must not depend on which are cut together.
+            for half in np.array_split(rows, 2):
+                yield from self._cut(images, positions, size, half, options)
+        else:
+            yield rows, cutouts
 
     def order(self, positions: SkyCoord) -> NDArray[np.intp]:
         """
@@ -277,12 +321,25 @@ class TileIndex:
         """
         return np.lexsort(self.locate(positions).T[::-1])
 
-    def _first(self, band: str) -> Image:
-        """The first image of a band that can be read."""
+    def _good(self, band: str) -> Iterator[Image]:
+        """The images of a band that can be read."""
         for i in self._rows[band]:
             with suppress(BadImageError):
-                return self._opened.get(*self._files[i])
+                yield self._opened.get(*self._files[i])
+
+    def _first(self, band: str) -> Image:
+        for image in self._good(band):
+            return image
         raise OSError(f"none of the {len(self._rows[band])} images of band {band!r} can be read")
+
+    def _like(self, band: str) -> Image:
+        """The image of a band with which all must go: the first, or the first that has a unit."""
+        if band not in self._typical:
+            some = islice(self._good(band), _ASKED)
+            with_unit = (image for image in some if image.unit is not None)
+            image = next(with_unit, None) or self._first(band)
+            self._typical[band] = blank_like(image, image)
+        return self._typical[band]
 
     def _check_bands(self, bands: Sequence[str] | None) -> tuple[str, ...]:
         names = (
@@ -312,13 +369,13 @@ class TileIndex:
         scale = (self.pixel_scale * u.pix).to_value(u.deg)
         return np.maximum(np.round(np.array(asked.angle) / scale), 1).astype(int)
 
-    def _blank(self, coords: SkyCoord, size: Any, options: dict[str, Any]) -> Cutouts:
+    def _blank(self, coords: SkyCoord, size: Any, like: Image, options: dict[str, Any]) -> Cutouts:
         """Stamps for positions without an image, as of the first one that can be read."""
         from ._extract import extract_cutouts
 
         names = self._check_bands(options.get("bands"))
         rest = {name: value for name, value in options.items() if name != "bands"}
-        images = {band: self._first(band) for band in names}
+        images = {band: blank_like(self._first(band), like) for band in names}
         cutouts = extract_cutouts(images, coords, size, **rest)
         cutouts.data[...], cutouts.mask[...] = options.get("fill_value", 0.0), True
         if cutouts.variance is not None:
@@ -326,35 +383,8 @@ class TileIndex:
         return cutouts
 
 
-def read_tiles(data: Any) -> TileIndex | None:
-    """An index of images out of what may be one: an index, its table, or a Parquet file."""
-    if isinstance(data, TileIndex):
-        return data
-    if isinstance(data, Table):
-        return TileIndex(data)
-    if isinstance(data, str | Path) and Path(data).suffix.lower() == ".parquet":
-        return TileIndex.read(data)
-    return None
-
-
-class TilePlan:
-    """What `extract_cutouts` asks of an index: stamps of some rows."""
-
-    def __init__(
-        self, tiles: TileIndex, positions: Any, size: Any, options: dict[str, Any]
-    ) -> None:
-        self.coords = _on_sky(positions)
-        self.n_rows = len(self.coords)
-        self.tiles, self.size, self.options = tiles, size, options
-
-    def cut(self, rows: slice) -> Cutouts:
-        """The stamps of some rows."""
-        by_row = self.options["shape"] is not None and np.ndim(self.size) == 1
-        size = self.size[rows] if by_row else self.size
-        return self.tiles.extract(self.coords[rows], size, **self.options)
-
-
-def _on_sky(positions: Any) -> SkyCoord:
+def on_sky(positions: Any) -> SkyCoord:
+    """Positions that can be found in an index."""
     found = read_positions(positions)
     if not isinstance(found, SkyCoord):
         raise ValueError("positions must be on the sky to be found in an index of images")
