@@ -274,6 +274,26 @@ def time_join(n: int, repeats: int) -> None:
     )
 
 
+def time_fine_tune(n: int, repeats: int) -> None:
+    """Seconds to learn two classes from n stamps of their width, the backbone frozen."""
+    classifier = load_model("galaxyzoo2", device="cpu")
+    rng = np.random.default_rng(2)
+    stamps = rng.uniform(0, 255, (n, 3, *classifier.input.shape)).astype(np.float32)
+    table = QTable({"cutout": stamps, "kind": np.where(np.arange(n) % 2, "odd", "even")})
+    bands = ("red", "green", "blue")
+    clock, processor = np.median(
+        [
+            measure(lambda: classifier.fine_tune(table, "kind", bands=bands, progress=False))
+            for _ in range(repeats)
+        ],
+        axis=0,
+    )
+    print(
+        f"fine-tuning on {n} stamps, frozen, median of {repeats}: "
+        f"{clock:.1f} s, of the processor {processor:.1f} s"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=10_000, help="number of sources")
@@ -281,6 +301,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="rounds, of which the median counts")
     parser.add_argument("--stream", type=int, default=0, help="rows to stream, for the memory")
     parser.add_argument("--join", type=int, default=1_000_000, help="rows to join; 0: none")
+    parser.add_argument("--fine-tune", type=int, default=0, help="stamps to fine-tune on")
     parser.add_argument("--threads", type=int, help="of torch; default: its own choice")
     options = parser.parse_args()
     if options.threads:
@@ -297,6 +318,8 @@ def main() -> None:
         compare(options.n, options.by_hand, options.repeats)
         for precision in PRECISIONS:
             breakdown(min(options.n, 2000), precision)
+    if options.fine_tune:
+        time_fine_tune(options.fine_tune, options.repeats)
     if options.join:
         time_join(options.join, options.repeats)
 

@@ -14,6 +14,7 @@ from astropy.table import QTable
 from export import OUTPUT
 from PIL import Image
 from train import BACKBONE
+from yardsticks import THIRD_PLACE_PARAMETERS, make_network
 
 from astrodlkit import classify_cutouts, describe_model
 from astrodlkit.networks import VoteTree
@@ -78,6 +79,20 @@ def write_jpegs(file: h5py.File, pictures: np.ndarray) -> None:
     file["offsets"] = np.cumsum([0, *map(len, packed)])
 
 
+def check_third_place() -> None:
+    """The network to compare with has the parameters of the report, and answers."""
+    network = make_network("third-place", BACKBONE).eval()
+    # All but the layer from votes to classes, which is ours.
+    parts = network.backbone, network.votes
+    found = sum(p.numel() for part in parts for p in part.parameters())
+    if not found == THIRD_PLACE_PARAMETERS == 19_465_541:
+        raise SystemExit(f"the third-place network has {found} parameters")
+    with torch.no_grad():
+        votes = network(torch.zeros(1, 3, 120, 120))["votes"]
+    if votes.shape != (1, 37) or not torch.isfinite(votes).all():
+        raise SystemExit(f"the third-place network answers {votes}")
+
+
 def run(script: str, *arguments: object) -> None:
     """Run a script of the recipe."""
     command = [sys.executable, HERE / script, *map(str, arguments)]
@@ -90,6 +105,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="an empty folder to work in")
     data = parser.parse_args().folder
     work, model = data / "work", data / "model"
+    check_third_place()
     rng = np.random.default_rng(1)
     write_sets(data, rng)
     options = ["--from-scratch", "--side", 48, "--batch-size", 8, "--steps", 6]
