@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import astropy.cosmology.units as cu
 import numpy as np
+from astropy import units as u
 from astropy.cosmology import FLRW
 
 from ..specs import MapSpec
@@ -24,6 +26,13 @@ By what part, and by how much, parameters may differ from those of the training 
 At the same sigma8 this changes the linear power spectrum by 3 % at most for 0.06 < k < 2 / Mpc.
 """
 
+
+def _read_tilt(cosmology: FLRW) -> float | None:
+    """The spectral index, if the cosmology says it."""
+    n = (cosmology.meta or {}).get("n")
+    return None if n is None else read_number(n, "n in the meta of the cosmology")
+
+
 _READERS: dict[str, Callable[[FLRW], Any]] = {
     "H0": lambda cosmology: cosmology.H0.to_value("km / (s Mpc)"),
     "Ob0": lambda cosmology: cosmology.Ob0,
@@ -32,7 +41,7 @@ _READERS: dict[str, Callable[[FLRW], Any]] = {
     "m_nu": lambda cosmology: (
         cosmology.m_nu.to_value("eV").sum() if cosmology.has_massive_nu else 0.0
     ),
-    "n_s": lambda cosmology: (cosmology.meta or {}).get("n"),
+    "n_s": _read_tilt,
 }
 # For these, 0 is what astropy takes where nothing is said.
 _UNSAID = ("Ob0", "Tcmb0")
@@ -58,13 +67,16 @@ def read_cosmology(cosmology: Any, sigma8: Any) -> tuple[FLRW, float]:
         raise TypeError(
             f"cosmology must be one of astropy.cosmology, such as Planck18, got {cosmology!r}"
         )
-    if not cosmology.Om0 > 0:
+    if not 0 < cosmology.H0.value < np.inf:
+        raise ValueError(f"cosmology must expand: H0 must be positive, got H0={cosmology.H0}")
+    if not 0 < cosmology.Om0 < np.inf:
         raise ValueError(f"cosmology must have matter, got Om0={cosmology.Om0!r}")
     # Radiation that is not counted in Ode0 makes some flat ones 1e-4 off.
     if not abs(cosmology.Ok0) < 1e-3:
         raise ValueError(
             f"cosmology must be flat: no model knows curvature; got Ok0={cosmology.Ok0:.4g}"
         )
+    _read_tilt(cosmology)
     if sigma8 is None:
         sigma8 = (cosmology.meta or {}).get("sigma8")
         if sigma8 is None:
@@ -82,9 +94,9 @@ def read_number(value: Any, name: str, *, positive: bool = False) -> float:
     Parameters
     ----------
     value : object
-        The argument.
+        The argument; a `~astropy.units.Quantity` must be dimensionless.
     name : str
-        Its name.
+        Its name; of ``"redshift"`` the unit may be astropy's for redshifts.
     positive : bool
         Whether 0 is wrong too.
 
@@ -94,6 +106,8 @@ def read_number(value: Any, name: str, *, positive: bool = False) -> float:
         The number.
     """
     wanted = "a positive number" if positive else "a number, 0 or more"
+    if isinstance(value, u.Quantity) and _is_plain(value.unit, redshift=name == "redshift"):
+        value = value.to_value(u.dimensionless_unscaled)
     if isinstance(value, bool | str) or np.ndim(value) or hasattr(value, "unit"):
         raise TypeError(f"{name} must be {wanted}, got {value!r}")
     try:
@@ -103,6 +117,14 @@ def read_number(value: Any, name: str, *, positive: bool = False) -> float:
     if not 0 <= number < np.inf or (positive and number == 0):
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
     return number
+
+
+def _is_plain(unit: Any, *, redshift: bool) -> bool:
+    """Whether a unit is none; astropy takes its unit of redshift for one."""
+    # Magnitudes are equivalent to none, too.
+    if not (isinstance(unit, u.UnitBase) and unit.is_equivalent(u.dimensionless_unscaled)):
+        return False
+    return redshift or cu.redshift not in unit.decompose().bases
 
 
 def domain_flags(spec: MapSpec, cosmology: FLRW, sigma8: float, redshift: float) -> dict[str, str]:

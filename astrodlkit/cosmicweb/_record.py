@@ -5,6 +5,7 @@ from typing import Any
 
 from astropy import units as u
 from astropy.cosmology import Cosmology
+from astropy.io.misc import yaml
 
 __all__ = ["FORMATS", "KEY", "from_json", "to_dict", "to_json"]
 
@@ -32,7 +33,7 @@ def to_dict(meta: dict[str, Any]) -> dict[str, Any]:
         Lengths in Mpc, the cosmology as YAML.
     """
     lengths = {name: meta[name].to_value(u.Mpc).tolist() for name in _LENGTHS}
-    return {**meta, **lengths, "cosmology": meta["cosmology"].to_format("yaml")}
+    return {**meta, **lengths, "cosmology": _write_cosmology(meta["cosmology"])}
 
 
 def to_json(meta: dict[str, Any]) -> str:
@@ -74,3 +75,23 @@ def from_json(text: str) -> dict[str, Any]:
     for name in _LENGTHS:
         meta[name] = meta[name] * u.Mpc
     return meta
+
+
+def _write_cosmology(cosmology: Cosmology) -> str:
+    try:
+        text: str = cosmology.to_format("yaml")
+    except yaml.yaml.YAMLError as exc:
+        said = cosmology.meta or {}
+        bad = [f"its meta[{key!r}] is {said[key]!r}" for key in said if not _has_yaml(said[key])]
+        raise ValueError(
+            f"the cosmology cannot be written: {', '.join(bad) or exc}, which no file holds"
+        ) from exc
+    return text
+
+
+def _has_yaml(value: Any) -> bool:
+    try:
+        yaml.dump(value)
+    except yaml.yaml.YAMLError:
+        return False
+    return True

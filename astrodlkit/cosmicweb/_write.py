@@ -156,7 +156,7 @@ def _header(request: Request) -> fits.Header:
     header.update(request.wcs.to_header())
     meta = request.meta
     for key, value, comment in (
-        ("COSMO", request.cosmology.name or "", "cosmology"),
+        ("COSMO", _ascii(request.cosmology.name or ""), "cosmology"),
         ("H0", request.cosmology.H0.to_value("km / (s Mpc)"), "[km/s/Mpc] Hubble constant"),
         ("OM0", float(request.cosmology.Om0), "matter density today"),
         ("SIGMA8", request.sigma8, "today"),
@@ -172,6 +172,11 @@ def _header(request: Request) -> fits.Header:
     for text in request.flags.values():
         header["COMMENT"] = f"outside the domain of the model: {text}"
     return header
+
+
+def _ascii(text: str) -> str:
+    """Text as a header takes it."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)
 
 
 def _describe(array: Any, request: Request) -> None:

@@ -1,5 +1,6 @@
 """Bad input, and cosmologies that the model does not know."""
 
+import astropy.cosmology.units as cu
 import astropy.units as u
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from astropy.cosmology import (
     Planck13,
     Planck15,
     Planck18,
+    z_at_value,
 )
 
 from astrodlkit.exceptions import AstrodlkitWarning
@@ -50,6 +52,11 @@ def flat(Om0=0.3, **options):
         ({"redshift": np.nan}, ValueError, "redshift must be a number, 0 or more, got nan"),
         ({"redshift": [0, 1]}, TypeError, "redshift must be a number, 0 or more"),
         ({"redshift": 1 * u.m}, TypeError, "redshift must be a number, 0 or more, got <Quantity"),
+        ({"redshift": 1 * u.rad}, TypeError, "redshift must be a number, 0 or more, got <Quantity"),
+        ({"redshift": [1] * cu.redshift}, TypeError, "redshift must be a number, 0 or more"),
+        ({"redshift": -1 * cu.redshift}, ValueError, "redshift must be a number, 0 or more, got"),
+        ({"redshift": u.Magnitude(1)}, TypeError, "redshift must be a number, 0 or more, got"),
+        ({"sigma8": 1 * cu.redshift}, TypeError, "sigma8 must be a positive number, got <Quantity"),
         ({"cosmology": "Planck18"}, TypeError, "cosmology must be one of astropy.cosmology"),
         (
             {"cosmology": FlatLambdaCDM(70, 0.3)},
@@ -57,6 +64,28 @@ def flat(Om0=0.3, **options):
             "does not say sigma8 in its meta: give",
         ),
         ({"cosmology": flat(Om0=0, Ob0=0)}, ValueError, "cosmology must have matter, got Om0=0"),
+        (
+            {"cosmology": FlatLambdaCDM(70, np.inf, meta=SAID)},
+            ValueError,
+            "cosmology must have matter, got Om0=inf",
+        ),
+        ({"cosmology": flat(H0=-70)}, ValueError, "H0 must be positive, got H0=-70.0 km / "),
+        ({"cosmology": flat(H0=np.nan)}, ValueError, "H0 must be positive, got H0=nan km / "),
+        (
+            {"cosmology": flat(meta={**SAID, "n": "x"})},
+            TypeError,
+            "n in the meta of the cosmology must be a number, 0 or more, got 'x'",
+        ),
+        (
+            {"cosmology": flat(meta={**SAID, "n": np.nan})},
+            ValueError,
+            "n in the meta of the cosmology must be a number, 0 or more, got nan",
+        ),
+        (
+            {"cosmology": flat(meta={"sigma8": "x"})},
+            TypeError,
+            "sigma8 must be a positive number, got 'x'",
+        ),
         (
             {"cosmology": LambdaCDM(67.66, 0.3, 0.6, meta=SAID)},
             ValueError,
@@ -73,6 +102,35 @@ def flat(Om0=0.3, **options):
 def test_wrong_arguments(plain, options, error, message):
     with pytest.raises(error, match=message):
         plain.sample(**{"n": 1, "shape": (32, 32), **options})
+
+
+def test_a_universe_that_does_not_expand(plain):
+    with np.errstate(invalid="ignore"):
+        still = FlatLambdaCDM(0, 0.3, meta=SAID)
+    with pytest.raises(ValueError, match="cosmology must expand: H0 must be positive, got H0=0"):
+        plain.sample(shape=(16, 16), cosmology=still)
+
+
+@pytest.mark.parametrize(
+    ("redshift", "number"),
+    [
+        (z_at_value(Planck18.age, 5 * u.Gyr), 1.2376),
+        (0.5 * u.one, 0.5),
+        (50 * u.percent, 0.5),
+        (np.float32(0.5), 0.5),
+    ],
+)
+def test_redshifts_as_astropy_gives_them(plain, redshift, number):
+    found = plain.sample(shape=(16, 16), redshift=redshift).meta["redshift"]
+    assert type(found) is float
+    assert found == pytest.approx(number, rel=1e-4)
+
+
+def test_quantities_without_a_unit(plain):
+    said = {"sigma8": 0.8 * u.one, "n": 96.65 * u.percent}
+    meta = plain.sample(shape=(16, 16), cosmology=flat(meta=said)).meta
+    assert (meta["sigma8"], meta["flags"]) == (0.8, {})
+    assert plain.sample(shape=(16, 16), sigma8=0.9 * u.one).meta["sigma8"] == 0.9
 
 
 @pytest.mark.parametrize("box", [64, 64.05, (63.97, 64.03)])
