@@ -1,6 +1,5 @@
 """Maps in files: the same again, whole or not at all."""
 
-import subprocess
 import sys
 
 import astropy.units as u
@@ -16,46 +15,15 @@ from astrodlkit import load_model
 from astrodlkit.cosmicweb import _emulator, read_density_maps
 from astrodlkit.exceptions import MissingDependencyError
 
-# Kills runs after some steps, and some moments more.
-KILLS = """
-import os, random, signal, sys, time
-from pathlib import Path
+WRITES = """
 from astrodlkit import load_model
 from astrodlkit.cosmicweb import _emulator
 
-model, folder, name = sys.argv[1:]
 _emulator._PIXELS = 2 * 16 * 16
-emulator = load_model(model, device="cpu")
+emulator = load_model({!r}, device="cpu")
 
-def run(path, kill_after=None):
-    child = os.fork()
-    if child == 0:
-        try:
-            emulator.stream(path, 24, shape=(16, 16), rng=3, progress=False)
-        except BaseException as exc:
-            print(repr(exc), flush=True)
-            os._exit(1)
-        os._exit(0)
-    if kill_after is not None:
-        done = Path(f"{path}.partial", "done")
-        while not path.exists():
-            if kill_after == 0 or (done.exists() and int(done.read_text()) >= kill_after):
-                break
-            time.sleep(0.001)
-        time.sleep(random.uniform(0, 0.05))
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    assert status == 0 or (kill_after is not None and status == signal.SIGKILL), status
-    if status:
-        print("killed", flush=True)
-
-random.seed(1)
-for part in ("killed", "whole"):
-    Path(folder, part).mkdir()
-for kill_after in (0, 2, 12):
-    run(Path(folder, "killed", name), kill_after)
-run(Path(folder, "killed", name))
-run(Path(folder, "whole", name))
+def write(path):
+    emulator.stream(path, 24, shape=(16, 16), rng=3, progress=False)
 """
 
 OPTIONS = {"shape": (16, 32), "rng": 3, "redshift": 0.5}
@@ -124,23 +92,24 @@ def test_whole_or_not_at_all(emulator, tmp_path, name):
 
 @pytest.mark.slow
 @every_format
-def test_killed_it_goes_on(folder, tmp_path, name):
+def test_killed_it_goes_on(folder, kill_and_go_on, name):
     """However often it is killed, the file is the same to the last byte."""
     if name.endswith("zarr"):
         pytest.importorskip("zarr")
-    command = [sys.executable, "-W", "error", "-c", KILLS, str(folder), str(tmp_path), name]
-    killed = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert killed.stdout.split() == ["killed"] * 3
-    assert contents(tmp_path / "killed" / name) == contents(tmp_path / "whole" / name)
-    assert [each.name for each in (tmp_path / "killed").iterdir()] == [name]
+    path = kill_and_go_on(WRITES.format(str(folder)), name, (0, 2, 12))
+    assert len(read_density_maps(path).data) == 24
 
 
-def contents(path):
-    """Bytes of a file, or of all in a folder."""
-    if path.is_file():
-        return path.read_bytes()
-    files = (each for each in path.rglob("*") if each.is_file())
-    return {str(each.relative_to(path)): each.read_bytes() for each in files}
+@pytest.mark.parametrize("name", ["maps.fits", "maps.h5", "maps.zarr"])
+def test_full_disk(emulator, full_disk, name):
+    """What is there stays, and the same call goes on when there is room."""
+    if name.endswith("zarr"):
+        pytest.importorskip("zarr")
+
+    def write(path, n, **options):
+        return emulator.stream(path, n, **OPTIONS, **options)
+
+    full_disk(write, name, 30)
 
 
 def test_the_same_call_goes_on(emulator, tmp_path, monkeypatch):

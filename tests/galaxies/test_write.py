@@ -1,6 +1,5 @@
 """Stamps in files: the same as in memory, whole or not at all, however often a run is stopped."""
 
-import subprocess
 import sys
 
 import astropy.units as u
@@ -22,48 +21,17 @@ NAMES = ["stamps.fits", "stamps.h5", "stamps.hdf5", "stamps.zarr"]
 every_format = pytest.mark.parametrize("name", NAMES)
 N = 50
 
-# Kills runs after some steps, and some moments more.
-KILLS = """
-import os, random, signal, sys, time
-from pathlib import Path
+WRITES = """
 import astropy.units as u
 from astropy.table import QTable
 from astrodlkit import load_model
 
-model, folder, name = sys.argv[1:]
-simulator = load_model(model, device="cpu")
-table = QTable.read(Path(folder, "catalog.ecsv"))
+simulator = load_model({!r}, device="cpu")
+table = QTable.read({!r})
 
-def run(path, kill_after=None):
-    child = os.fork()
-    if child == 0:
-        try:
-            simulator.write(path, table, psf=0.7 * u.arcsec, pixel_scale=0.2 * u.arcsec, shape=16,
-                            rng=3, batch_size=4, progress=False)
-        except BaseException as exc:
-            print(repr(exc), flush=True)
-            os._exit(1)
-        os._exit(0)
-    if kill_after is not None:
-        done = Path(f"{path}.partial", "done")
-        while not path.exists():
-            if kill_after == 0 or (done.exists() and int(done.read_text()) >= kill_after):
-                break
-            time.sleep(0.001)
-        time.sleep(random.uniform(0, 0.05))
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    assert status == 0 or (kill_after is not None and status == signal.SIGKILL), status
-    if status:
-        print("killed", flush=True)
-
-random.seed(1)
-for part in ("killed", "whole"):
-    Path(folder, part).mkdir()
-for kill_after in (0, 4, 24):
-    run(Path(folder, "killed", name), kill_after)
-run(Path(folder, "killed", name))
-run(Path(folder, "whole", name))
+def write(path):
+    simulator.write(path, table, psf=0.7 * u.arcsec, pixel_scale=0.2 * u.arcsec, shape=16, rng=3,
+                    batch_size=4, progress=False)
 """
 
 
@@ -110,14 +78,6 @@ def same(one, other):
     assert about == other.meta["astrodlkit"]
 
 
-def contents(path):
-    """Bytes of a file, or of all in a folder."""
-    if path.is_file():
-        return path.read_bytes()
-    files = (each for each in path.rglob("*") if each.is_file())
-    return {str(each.relative_to(path)): each.read_bytes() for each in files}
-
-
 @every_format
 def test_round_trip(lively, catalog, options, tmp_path, name):
     if name.endswith("zarr"):
@@ -152,17 +112,26 @@ def test_what_others_read(lively, catalog, options, tmp_path):
 
 @pytest.mark.slow
 @every_format
-def test_killed_it_goes_on(folder, catalog, tmp_path, name):
+def test_killed_it_goes_on(folder, catalog, tmp_path, kill_and_go_on, name):
     """However often it is killed, the file is the same to the last byte."""
     if name.endswith("zarr"):
         pytest.importorskip("zarr")
-    catalog.write(tmp_path / "catalog.ecsv")
-    command = [sys.executable, "-W", "error", "-c", KILLS, str(folder), str(tmp_path), name]
-    killed = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert killed.stdout.split() == ["killed"] * 3
-    assert contents(tmp_path / "killed" / name) == contents(tmp_path / "whole" / name)
-    assert [each.name for each in (tmp_path / "killed").iterdir()] == [name]
-    assert len(Cutouts.read(tmp_path / "killed" / name)) == N
+    table = tmp_path / "catalog.ecsv"
+    catalog.write(table)
+    path = kill_and_go_on(WRITES.format(str(folder), str(table)), name, (0, 4, 24))
+    assert len(Cutouts.read(path)) == N
+
+
+@pytest.mark.parametrize("name", ["stamps.fits", "stamps.h5", "stamps.zarr"])
+def test_full_disk(lively, catalog, options, full_disk, name):
+    """What is there stays, and the same call goes on when there is room."""
+    if name.endswith("zarr"):
+        pytest.importorskip("zarr")
+
+    def write(path, n, **more):
+        return lively.write(path, catalog[:n], **options, **more)
+
+    full_disk(write, name, N)
 
 
 @pytest.mark.parametrize("name", ["stamps.fits", "stamps.h5", "stamps.zarr"])
