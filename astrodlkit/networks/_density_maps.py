@@ -381,12 +381,15 @@ class DensityMapNetwork(nn.Module):
         -------
         values : `~torch.Tensor`, shape (n, ny, nx // 2 + 1)
             In the order of `torch.fft.rfft2`; longer and shorter waves than are
-            known have the values of the last known ones.
+            known have the values of the last known ones, and the mean of the map
+            those of waves longer than the map.
         """
         ky, kx = self._waves(shape)
         first, last, _ = self.log_k
-        # The mean of the map has the power of the longest waves that are known.
-        k = torch.hypot(ky, kx).clamp(math.exp(first), math.exp(last)).log()
+        k = torch.hypot(ky, kx)
+        # The mean of the map stands for all waves that are longer than the map: their RMS.
+        k[0, 0] = 2 * math.pi / self.pixel * math.hypot(*(1 / n for n in shape)) / math.sqrt(12)
+        k = k.clamp(math.exp(first), math.exp(last)).log()
         return _interpolate(_at(self.terms(conditions), coefficients), self.log_k, k[None])
 
     def _shear(self, field: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """A residual U-Net on maps whose edges meet."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import pairwise
 
 import torch
@@ -123,29 +122,29 @@ class PeriodicUNet(nn.Module):
         x = _by_rows(self.enter, pixel_unshuffle(maps, 2), 1)
         kept = []
         for block, narrow in zip(self.down, self.narrow, strict=False):
-            x = _by_rows(partial(block, read=read), x, 2)
+            x = _by_rows(block, x, 2, read)
             kept.append(x)
             x = narrow(pixel_unshuffle(x, 2))
-        for block in (self.down[-1], self.last):
-            x = _by_rows(partial(block, read=read), x, 2)
+        x = _by_rows(self.down[-1], x, 2, read)
+        x = _by_rows(self.last, x, 2, read)
         for block, widen in zip(reversed(self.up), reversed(self.widen), strict=True):
             x = pixel_shuffle(widen(x), 2) + kept.pop()
-            x = _by_rows(partial(block, read=read), x, 2)
+            x = _by_rows(block, x, 2, read)
         return pixel_shuffle(_by_rows(self.leave, silu(x), 1), 2)[:, 0].float()
 
 
-def _by_rows(layer: Callable[[Tensor], Tensor], x: Tensor, reach: int) -> Tensor:
+def _by_rows(layer: Callable[..., Tensor], x: Tensor, reach: int, *more: Tensor) -> Tensor:
     """A layer of which a pixel depends on so many rows about it, on a few rows at a time."""
     n = x.shape[-2]
     rows = max(_AT_ONCE * n // x.numel(), 8 * reach)
     # What is learned from is remembered anyway.
     if rows >= n or torch.is_grad_enabled():
-        return layer(x)
+        return layer(x, *more)
     made = None
     for start in range(0, n, rows):
         stop = min(start + rows, n)
         about = torch.arange(start - reach, stop + reach, device=x.device) % n
-        part = layer(x[:, :, about])[:, :, reach:-reach]
+        part = layer(x[:, :, about], *more)[:, :, reach:-reach]
         if made is None:
             made = part.new_empty(*part.shape[:2], n, part.shape[3])
         made[:, :, start:stop] = part

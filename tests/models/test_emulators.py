@@ -26,6 +26,16 @@ def test_maps_are_densities(name):
 
 
 @every_emulator
+@pytest.mark.parametrize("shape", [(16, 16), (17, 64)])
+def test_the_mean_of_small_maps(name, shape):
+    """Waves longer than the map give it another mean, but not on average."""
+    means = load_model(name, device="cpu").sample(128, shape=shape, rng=1).data.mean(axis=(1, 2))
+    scatter = means.std(ddof=1)
+    assert scatter < 0.9
+    assert_allclose(means.mean(), 1, atol=4 * scatter / len(means) ** 0.5)
+
+
+@every_emulator
 def test_a_map_depends_on_the_seed_and_its_number_alone(name):
     emulator = load_model(name, device="cpu")
     whole = emulator.sample(3, shape=(65, 48), rng=5)
