@@ -69,4 +69,8 @@ def _read_cosmology(text: str) -> FLRW:
             f"--cosmology {text}: must be one of {', '.join(astropy.cosmology.available)}, "
             "or a file that Cosmology.write made"
         )
-    return Cosmology.read(text)
+    try:
+        return Cosmology.read(text)
+    # What of astropy's readers one guesses, and what that one raises, depends on the file.
+    except Exception as exc:
+        raise ValueError(f"--cosmology {text}: not a file that Cosmology.write made") from exc

@@ -86,6 +86,12 @@ def test_what_is_refused(run, tmp_path, capsys):
     code, _, errors = run(*small, "-o", tmp_path / "a.fits", "--cosmology", "Planck99")
     assert code == 1
     assert "--cosmology Planck99: must be one of" in errors[0]
+    for name, text in (("c.fits", "precious"), ("c.ecsv", "# %ECSV 1.0\n"), ("c.txt", "")):
+        wrong = tmp_path / name
+        wrong.write_text(text)
+        code, _, errors = run(*small, "-o", tmp_path / "a.fits", "--cosmology", wrong)
+        message = f"--cosmology {wrong}: not a file that Cosmology.write made"
+        assert (code, errors) == (1, [f"astrodlkit: error: {message}"])
     code, _, errors = run("-o", tmp_path / "a.fits")
     assert "pixels of 1.95312 x 1.95312 Mpc; web has pixels of 2 Mpc" in errors[0]
     with pytest.raises(SystemExit):
