@@ -1,4 +1,4 @@
-"""The recipe in boxes of 64^3: simulate, go on, check and read; train for two steps, validate."""
+"""The recipe in boxes of 64^3: simulate, go on, check, read; train, alone and by two; validate."""
 
 import argparse
 import subprocess
@@ -44,6 +44,13 @@ def main() -> None:
     run("truth.py", *small, "--only", "10:11")
     for script in ("train.py", "wgan.py"):
         run(script, folder, folder / script, "--steps", 1, "--batch-size", 2)
+    # One more, by two processes.
+    made = folder / "train.py/network.pt"
+    before = made.stat().st_mtime_ns
+    two = "--devices", 2, "--strategy", "ddp", "--accelerator", "cpu"
+    run("train.py", folder, folder / "train.py", "--steps", 2, "--batch-size", 2, *two)
+    if made.stat().st_mtime_ns == before:
+        raise SystemExit("two processes have not saved what they made")
     models = folder / "train.py", "--wgan", folder / "wgan.py"
     few = "--set", "train", "--maps", 8, "--nearest", 1
     run("validate.py", folder, *models, *few, "--figures", folder)
