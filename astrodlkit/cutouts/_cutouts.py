@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._typing import PathLike
 from ._grids import ParentGrid, TangentGrid
+from ._pixels import read_data, shaped
 from ._settle import settle
 
 __all__ = ["Cutouts", "assemble"]
@@ -82,18 +83,18 @@ class Cutouts:
         wcs: WCS | ParentGrid | TangentGrid | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> None:
-        array, inner_mask, self._unit = _read_data(data, unit)
+        array, inner_mask, self._unit = read_data(data, unit)
         self._data = array
         n, c = array.shape[:2]
         self._mask = np.zeros(array.shape, dtype=bool)
         for part in (mask, inner_mask):
             if part is not None and part is not np.ma.nomask:
-                self._mask |= _shaped(part, array.shape, "mask").astype(bool)
+                self._mask |= shaped(part, array.shape, "mask").astype(bool)
         self._variance = None
         if variance is not None:
             if isinstance(variance, u.Quantity):
                 variance = variance.to_value((self._unit or u.dimensionless_unscaled) ** 2)
-            self._variance = _shaped(variance, array.shape, "variance").astype(array.dtype)
+            self._variance = shaped(variance, array.shape, "variance").astype(array.dtype)
         if isinstance(bands, str):
             bands = (bands,)
         self._bands = tuple(str(b) for b in bands or (f"band{i}" for i in range(c)))
@@ -368,34 +369,3 @@ def assemble(**parts: Any) -> Cutouts:
     for name, value in parts.items():
         setattr(cutouts, f"_{name}", value)
     return cutouts
-
-
-def _read_data(
-    data: Any, unit: u.UnitBase | str | None
-) -> tuple[NDArray, ArrayLike | None, u.UnitBase | None]:
-    """A copy of the pixels as native floats, their mask and their unit."""
-    unit = u.Unit(unit) if unit is not None else getattr(data, "unit", None)
-    if isinstance(data, u.Quantity):
-        data = data.to_value(unit)
-    mask = getattr(data, "mask", None)
-    array = np.asarray(np.ma.getdata(getattr(data, "unmasked", data)))
-    if array.dtype.kind not in "fiub":
-        raise TypeError(
-            f"data must hold real numbers, not {array.dtype}; stamps of one shape are "
-            "stacked with numpy.stack"
-        )
-    if array.ndim == 3:
-        array = array[:, None]
-    if array.ndim != 4 or 0 in array.shape[1:]:
-        raise ValueError(f"data must have shape (n, c, ny, nx), got {array.shape}")
-    wide = array.dtype.kind == "f" and array.dtype.itemsize >= 8
-    return np.array(array, dtype=np.float64 if wide else np.float32, order="C"), mask, unit
-
-
-def _shaped(values: Any, shape: tuple[int, ...], name: str) -> NDArray:
-    array = np.asarray(values)
-    if array.shape == (shape[0], *shape[2:]) and shape[1] == 1:
-        array = array[:, None]
-    if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}, but data have {shape}")
-    return array
