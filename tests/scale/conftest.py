@@ -1,4 +1,9 @@
-"""A small model in a folder, a sky in tiles, and the catalogue of its sources."""
+"""Small models in folders, a sky in tiles, the catalogue of its sources, and worker processes."""
+
+import os
+import signal
+from contextlib import contextmanager
+from time import monotonic, sleep
 
 import astropy.units as u
 import numpy as np
@@ -11,7 +16,8 @@ from astropy.wcs import WCS
 from astrodlkit import CutoutClassifier, ModelCard
 from astrodlkit.cutouts import index_images
 from astrodlkit.networks import build
-from astrodlkit.specs import Head, InputSpec, LuptonStretch, OutputSpec
+from astrodlkit.pretrained import save_model
+from astrodlkit.specs import Head, InputSpec, LuptonStretch, OutputSpec, TemplateSpec
 
 HEADS = (
     Head(name="class", kind="classes", labels=("round", "disc", "star")),
@@ -23,7 +29,8 @@ HEADS = (
         units=("arcsec", ""),
     ),
 )
-N = 60
+N, PATIENCE = 60, 600
+DOMAIN = {"axis_ratio": (0.1, 1), "sersic_index": (0.5, 5), "g_r": (0, 1.2), "r_i": (-0.1, 0.6)}
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +68,33 @@ def model(tmp_path_factory):
         output=OutputSpec(heads=HEADS),
     )
     CutoutClassifier(card, module, device="cpu").save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory):
+    """Folder of a network that was never trained; no two of its templates are the same."""
+    card = ModelCard(
+        name="profiles",
+        title="Sersic profiles",
+        task="simulate",
+        architecture="galaxy-templates",
+        options={
+            "condition_names": list(DOMAIN), "widths": [8, 8, 8, 8], "n_global": 4, "n_local": 1,
+            "n_table": 16,
+        },
+        templates=TemplateSpec(
+            side=80, half_light=9, bands=("g", "r", "i"), reference="r", psf_fwhm=0.3,
+            psf_fwhm_95=0.5, domain=DOMAIN,
+        ),
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(1)
+        network = build(card.architecture, **card.options)
+        for parameter in network.decoder.leave.parameters():
+            parameter.normal_(std=0.2)
+    folder = tmp_path_factory.mktemp("model")
+    save_model(folder, card, network)
     return folder
 
 
@@ -116,14 +150,52 @@ def frame(sources):
     return pd.DataFrame(columns | {"name": [f"source {i}" for i in range(N)]})
 
 
-@pytest.fixture(scope="session")
-def client():
-    """Two worker processes of one thread."""
+@contextmanager
+def workers(n, threads):
+    """Processes on this machine."""
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+            n_workers=n, threads_per_worker=threads, processes=True, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="session")
+def client():
+    """Two worker processes of one thread."""
+    with workers(2, 1) as client:
+        yield client
+
+
+@pytest.fixture
+def several():
+    """One worker process of three threads."""
+    with workers(1, 3) as client:
+        yield client
+
+
+@pytest.fixture
+def compute_and_kill(client):
+    """Compute a thing's partitions, and kill a worker when some are done."""
+
+    def compute(lazy, after):
+        futures = client.compute(lazy.to_delayed())
+        end = monotonic() + PATIENCE
+        while sum(future.done() for future in futures) < after:
+            assert monotonic() < end
+            sleep(0.01)
+        # The one that has most to lose.
+        has = client.has_what()
+        address = max(has, key=lambda each: len(has[each]))
+        assert has[address]
+        victim = client.run(os.getpid, workers=[address])[address]
+        os.kill(victim, signal.SIGKILL)
+        assert not all(future.done() for future in futures)
+        results = [future.result(timeout=PATIENCE) for future in futures]
+        assert victim not in client.run(os.getpid).values()
+        return results
+
+    return compute

@@ -1,12 +1,11 @@
 """Two worker processes: the same values as in one, also if one of them is killed."""
 
-import os
 import platform
-import signal
-from time import monotonic, sleep
+import shutil
 
 import numpy as np
 import pytest
+import torch
 from astropy.table import QTable
 
 from astrodlkit import classify_cutouts as in_memory
@@ -51,24 +50,87 @@ def test_same_as_one_process(client, many, tiles, model):
     check(lazy.compute(), one_process(many, tiles, model))
 
 
-def test_a_worker_is_killed(client, many, tiles, model):
+def test_a_worker_is_killed(many, tiles, model, compute_and_kill):
     """Every row once, none lost."""
-    lazy = classify_cutouts(dd.from_pandas(many, npartitions=20), tiles, model=model, units=UNITS)
-    future = client.compute(lazy)
-    # A lambda travels itself: workers need not find this file.
-    done = lambda dask_worker: len(dask_worker.data)  # noqa: E731
-    wait_for(lambda: sum(client.run(done).values()) > 5)
-    victim = next(iter(client.run(os.getpid).values()))
-    os.kill(victim, signal.SIGKILL)
-    check(future.result(timeout=PATIENCE), one_process(many, tiles, model))
-    assert victim not in client.run(os.getpid).values()
+    lazy = classify_cutouts(dd.from_pandas(many, npartitions=30), tiles, model=model, units=UNITS)
+    check(pd.concat(compute_and_kill(lazy, after=6)), one_process(many, tiles, model))
 
 
-def wait_for(condition, seconds=PATIENCE):
-    end = monotonic() + seconds
-    while not condition():
-        assert monotonic() < end
-        sleep(0.02)
+def spies():
+    """Two functions for workers, which find no tests: what is made here travels itself."""
+
+    def watch(dask_worker):
+        import threading
+        import time
+
+        import torch
+
+        from astrodlkit.classify import _predictor
+        from astrodlkit.scale import _models
+
+        load, run = _models.load_model, _predictor.run_batches
+        dask_worker.loads, dask_worker.pieces = [], []
+
+        def slow_load(name, **options):
+            dask_worker.loads.append(name)
+            time.sleep(0.5)  # all threads of the worker come meanwhile
+            return load(name, **options)
+
+        def watched_run(forward, *args, **options):
+            piece = [(threading.get_ident(), torch.get_num_threads())]
+            dask_worker.pieces.append(piece)
+
+            def watched_forward(images):
+                piece.append((threading.get_ident(), torch.get_num_threads()))
+                return forward(images)
+
+            return run(watched_forward, *args, **options)
+
+        def undo():
+            _models.load_model, _predictor.run_batches = load, run
+
+        _models.load_model, _predictor.run_batches = slow_load, watched_run
+        dask_worker.undo = undo
+
+    def report(dask_worker):
+        import torch
+
+        dask_worker.undo()
+        return dask_worker.loads, dask_worker.pieces, torch.get_num_threads()
+
+    return watch, report
+
+
+@pytest.fixture
+def copy(model, tmp_path):
+    """The model under a path that the workers have not seen."""
+    return shutil.copytree(model, tmp_path / "model")
+
+
+@pytest.mark.parametrize("case", [("client", 1), ("client", 2), ("several", 2)])
+def test_one_model_and_so_many_threads(request, many, tiles, copy, case):
+    """Of each worker; not of each piece, nor of each of Dask's threads."""
+    client, threads = request.getfixturevalue(case[0]), case[1]
+    lazy = classify_cutouts(
+        dd.from_pandas(many, npartitions=9), tiles, model=copy, units=UNITS, threads=threads
+    )
+    usual = set(client.run(torch.get_num_threads).values())
+    watch, report = spies()
+    client.run(watch)
+    try:
+        result = client.compute(lazy).result(timeout=PATIENCE)
+    finally:
+        reports = client.run(report).values()
+    check(result, one_process(many, tiles, copy))
+    assert [loads for loads, _, _ in reports] == [[str(copy)]] * len(reports)
+    pieces = [piece for _, pieces, _ in reports for piece in pieces]
+    assert len(pieces) == 9
+    for (_, of_piece), *forwards in pieces:
+        assert of_piece == threads
+        # Images go in pieces of 32, of which there are two or three; each has a thread.
+        assert {of_forward for _, of_forward in forwards} == {1}
+        assert len({thread for thread, _ in forwards}) <= threads
+    assert {left for _, _, left in reports} == usual
 
 
 def test_workers_keep_freed_memory(client, frame, tiles, model):

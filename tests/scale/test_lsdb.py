@@ -67,24 +67,35 @@ def catalogue(rows, client, tmp_path_factory):
     return lsdb.open_catalog(folder / "sources")
 
 
-def test_every_row_once(client, rows, catalogue, tiles, model):
+@pytest.fixture(scope="module")
+def lazy(catalogue, tiles, model):
+    return classify_cutouts(catalogue, tiles, model=model, bands="r", size="size", units=UNITS)
+
+
+@pytest.fixture(scope="module")
+def result(lazy):
+    """What undisturbed workers find."""
+    return lazy.compute()
+
+
+def test_every_row_once(rows, catalogue, lazy, result):
     import lsdb
 
-    lazy = classify_cutouts(catalogue, tiles, model=model, bands="r", size="size", units=UNITS)
     assert isinstance(lazy, lsdb.catalog.Catalog)
     assert lazy.npartitions == catalogue.npartitions > 8
     types = lazy.dtypes.astype(str)
     assert types["class"] == "string"
     assert types["radius"] == "float32"
     assert types["flags"] == "int32"
-    result = lazy.compute()
     assert (result.dtypes == lazy.dtypes).all()
     assert np.array_equal(np.sort(result["id"].to_numpy()), rows["id"])
-    some = np.random.default_rng(3).permutation(N)[:500]
-    table = QTable.from_pandas(rows.iloc[some].rename(columns={"alpha": "ra", "delta": "dec"}))
+
+
+def test_values_of_one_process(rows, result, tiles, model):
+    table = QTable.from_pandas(rows.rename(columns={"alpha": "ra", "delta": "dec"}))
     table["size"].unit = "arcsec"
     wanted = in_memory(table, tiles, model=model, bands="r", size="size", progress=False)
-    found = to_table(result.set_index("id").loc[some].reset_index(), model=model, units=UNITS)
+    found = to_table(result.sort_values("id"), model=model, units=UNITS)
     assert found["radius"].unit == wanted["radius"].unit == "arcsec"
     assert found["radius"].info.description == "half-light radius"
     assert (found["class"] == wanted["class"]).all()
@@ -92,3 +103,16 @@ def test_every_row_once(client, rows, catalogue, tiles, model):
     for name in ("class_probability", "radius", "ratio"):
         a, b = (np.asarray(getattr(t[name], "value", t[name])) for t in (found, wanted))
         assert_allclose(a, b, atol=2e-6)
+
+
+def test_a_worker_is_killed(lazy, result, compute_and_kill):
+    """Every row once, none lost, and the same values."""
+    import pandas as pd
+
+    again = pd.concat(compute_and_kill(lazy, after=4))
+    assert (again.dtypes == result.dtypes).all()
+    for name in result.columns:
+        if result[name].dtype.kind == "f":
+            assert_allclose(again[name], result[name], atol=2e-6)
+        else:
+            assert (again[name] == result[name]).all()

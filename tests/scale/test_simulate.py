@@ -1,25 +1,18 @@
 """Galaxies drawn partition by partition are those of one process, bit for bit."""
 
-import os
-import signal
 from itertools import pairwise
-from time import monotonic, sleep
 
 import astropy.units as u
 import numpy as np
 import pytest
-import torch
 from astropy.table import QTable
 from numpy.testing import assert_array_equal
 
 from astrodlkit import Cutouts, Flag, load_model
 from astrodlkit.exceptions import MissingDependencyError, WeightsError
 from astrodlkit.galaxies import NoiseModel
-from astrodlkit.networks import build
-from astrodlkit.pretrained import ModelCard, save_model
 from astrodlkit.scale import simulate_galaxies
 from astrodlkit.scale._models import ModelName, load_simulator
-from astrodlkit.specs import TemplateSpec
 
 pytest.importorskip("galsim")
 pytest.importorskip("distributed")
@@ -29,8 +22,7 @@ pd = pytest.importorskip("pandas")
 # In this process, whatever cluster the tests of other files have started.
 pytestmark = pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler")
 
-DOMAIN = {"axis_ratio": (0.1, 1), "sersic_index": (0.5, 5), "g_r": (0, 1.2), "r_i": (-0.1, 0.6)}
-N, PATIENCE = 90, 600
+N = 90
 ADDED = ["stamp_file", "stamp_row", "flags"]
 OPTIONS = {
     "psf": 0.7 * u.arcsec,
@@ -41,33 +33,6 @@ OPTIONS = {
     "rng": 3,
 }
 UNITS = {"half_light_radius": "arcsec"}
-
-
-@pytest.fixture(scope="module")
-def simulator(tmp_path_factory):
-    """Folder of a network that was never trained; no two of its templates are the same."""
-    card = ModelCard(
-        name="profiles",
-        title="Sersic profiles",
-        task="simulate",
-        architecture="galaxy-templates",
-        options={
-            "condition_names": list(DOMAIN), "widths": [8, 8, 8, 8], "n_global": 4, "n_local": 1,
-            "n_table": 16,
-        },
-        templates=TemplateSpec(
-            side=80, half_light=9, bands=("g", "r", "i"), reference="r", psf_fwhm=0.3,
-            psf_fwhm_95=0.5, domain=DOMAIN,
-        ),
-    )  # fmt: skip
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(1)
-        network = build(card.architecture, **card.options)
-        for parameter in network.decoder.leave.parameters():
-            parameter.normal_(std=0.2)
-    folder = tmp_path_factory.mktemp("model")
-    save_model(folder, card, network)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +54,10 @@ def frame():
 
 @pytest.fixture(scope="module")
 def wanted(frame, simulator):
-    """What one process gives."""
+    return one_process(frame, simulator)
+
+
+def one_process(frame, simulator):
     table = QTable.from_pandas(frame.assign(**{"class": frame["class"].fillna("")}))
     table["half_light_radius"].unit = "arcsec"
     return load_model(simulator, device="cpu").simulate(table, **OPTIONS)
@@ -193,15 +161,31 @@ def test_bad_input(frame, simulator, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_processes_of_which_one_is_killed(client, frame, simulator, wanted, tmp_path):
+def test_two_processes_of_which_one_is_killed(frame, simulator, wanted, compute_and_kill, tmp_path):
     lazy = simulate_galaxies(
         dd.from_pandas(frame, npartitions=15), tmp_path, model=simulator, units=UNITS, **OPTIONS
     )
-    future = client.compute(lazy)
-    end = monotonic() + PATIENCE
-    while len(list(tmp_path.glob("part-*"))) < 4:
-        assert monotonic() < end
-        sleep(0.02)
-    os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
-    check(future.result(timeout=PATIENCE), frame, wanted)
+    check(pd.concat(compute_and_kill(lazy, after=4)), frame, wanted)
     assert len(list(tmp_path.glob("part-*"))) == 15
+
+
+# What LSDB and nested-pandas ask of pandas, which is about to change.
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The 'mode.chained_assignment' option is deprecated")
+@pytest.mark.filterwarnings("ignore:The inplace keyword in NestedFrame")
+def test_a_catalogue_of_lsdb(frame, simulator, tmp_path):
+    """As the documentation has it: through to_dask_dataframe()."""
+    lsdb = pytest.importorskip("lsdb")
+    catalogue = lsdb.from_dataframe(
+        frame, ra_column="ra", dec_column="dec", partition_rows=30, highest_order=9
+    )
+    pieces = catalogue.to_dask_dataframe()
+    assert pieces.npartitions > 2
+    lazy = simulate_galaxies(pieces, tmp_path, model=simulator, units=UNITS, **OPTIONS)
+    assert lazy.npartitions == pieces.npartitions
+    result = lazy.compute(scheduler="synchronous")
+    assert (result.dtypes == lazy.dtypes).all()
+    # In the order of the sky.
+    rows = pieces.compute(scheduler="synchronous")
+    assert sorted(rows["id"]) == frame["id"].tolist() != rows["id"].tolist()
+    check(result, rows, one_process(pd.DataFrame(rows).reset_index(drop=True), simulator))
