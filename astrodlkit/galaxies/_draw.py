@@ -10,14 +10,22 @@ from numpy.typing import NDArray
 from .._flags import Flag
 from ..cutouts import Cutouts
 from ..specs import TemplateSpec
+from ._paste import overlap
 from ._psf import Psf, galsim
 from ._request import Request
 from ._templates import Galaxies, generator
 
 __all__ = ["draw", "draw_cutouts", "template_profile"]
 
-# Pixels on a side of the largest transform; a galaxy that needs more is too large.
+# Pixels on a side of the largest picture; a galaxy that needs more is too large.
 _LARGEST = 4096
+# Waves on a side of a transform, for each direction of x and y: from how many on it pays to draw a
+# galaxy on few pixels, how many it may have there, and how many it can have anywhere.
+_FEW, _SOME, _MOST = 1024, 2048, 2 * _LARGEST
+# Waves a pixel that a transform must hold: beyond, a pixel's mean has less than a tenth left.
+_NEEDED = 4.0
+# Pixels of a pixel of the template; smaller ones would be the same to 3e-4 of the light.
+_SMALLEST = 1 / 300
 
 # Part of the light that may lie where a transform's ends meet; GalSim's own is 5e-3.
 _FOLDED = 1e-3
@@ -73,6 +81,10 @@ def draw(
     """
     Draw a profile on pixels.
 
+    A transform has as many waves as the product of its extent and of the highest
+    wavenumber. Small galaxies, which have high ones, are drawn on the few pixels
+    that they touch.
+
     Parameters
     ----------
     profile : `galsim.GSObject` or None
@@ -87,19 +99,52 @@ def draw(
     Returns
     -------
     image : ndarray or None, shape (ny, nx)
-        Integrated over pixels; None if it would take too large a transform.
+        Integrated over pixels, all zero if nothing of it is on the stamp; None if
+        it would take too large a transform.
     """
-    gs = galsim()
-    parts = [each for each in (profile, psf.profile) if each is not None]
-    if not psf.has_pixel:
-        parts.append(gs.Pixel(1.0, gsparams=_params()))
-    # One transform of all; real space would be slower than the pixels deserve.
-    whole = (
-        parts[0] if len(parts) == 1 else gs.Convolve(parts, real_space=False, gsparams=_params())
-    )
-    if 2 * np.pi / whole.stepk > _LARGEST:
+    whole = _convolved(profile, psf)
+    extent = 2 * np.pi / whole.stepk
+    if not extent <= _LARGEST:
         return None
-    image = gs.Image(shape[1], shape[0], dtype=np.float32, scale=1.0)
+    size = np.array(shape[::-1])
+    if (np.abs(shift) > (extent + size) / 2).any():
+        return np.zeros(shape, np.float32)
+    side, length = 2 * int(np.ceil(extent / 2)) + 4, float((size + 2 * np.abs(shift)).max())
+    few = side < length and max(extent, length) * whole.maxk / np.pi > _FEW
+    waves = side if few else max(extent, length)
+    most = max(np.pi * (_SOME if few else _LARGEST) / waves, 2 * np.pi * _NEEDED)
+    if whole.maxk > most:
+        whole = _convolved(profile, psf, most)
+    if waves * min(whole.maxk, most) / np.pi > _MOST or whole.maxk > 1.01 * most:
+        return None
+    if not few:
+        return _on_pixels(whole, shape, shift)
+    first = np.round((size - side) / 2 + shift)
+    picture = _on_pixels(whole, (side, side), shift - first + (size - side) / 2)
+    image = np.zeros(shape, np.float32)
+    parts = overlap((int(first[0]), int(first[1])), picture.shape, shape)
+    if parts is not None:
+        image[parts[0]] = picture[parts[1]]
+    return image
+
+
+def _convolved(profile: Any, psf: Psf, maxk: float | None = None) -> Any:
+    """A profile with PSF and pixel, with waves up to a number where the pixel leaves little."""
+    gs = galsim()
+    parts = [each.withGSParams(_params()) for each in (profile, psf.profile) if each is not None]
+    if not psf.has_pixel:
+        # GalSim's rule for a pixel: 2 over the threshold.
+        params = _params() if maxk is None else _params().withParams(maxk_threshold=2 / maxk)
+        parts.append(gs.Pixel(1.0, gsparams=params))
+    # One transform of all; real space would be slower than the pixels deserve.
+    return gs.Convolve(parts, real_space=False, gsparams=_params(), propagate_gsparams=False)
+
+
+def _on_pixels(
+    whole: Any, shape: tuple[int, int], shift: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Draw what has its pixel in it."""
+    image = galsim().Image(shape[1], shape[0], dtype=np.float32, scale=1.0)
     whole.drawImage(image, offset=shift, method="no_pixel")
     return np.asarray(image.array)
 
@@ -178,7 +223,11 @@ def _draw_row(
     flags = int(galaxies.flags[k])
     if (request.flags[row] | flags) & Flag.NO_RESULT:
         return None, flags
-    matrix = request.to_pixels[row] @ galaxies.to_sky[k]
+    with np.errstate(over="ignore", invalid="ignore"):
+        matrix = request.to_pixels[row] @ galaxies.to_sky[k]
+        if not np.isfinite(np.linalg.det(matrix)):
+            return None, flags | Flag.INVALID_SIZE | Flag.NO_RESULT
+    matrix = _not_too_small(matrix)
     light = np.empty((len(request.psfs), *request.shape))
     # The template's own PSF and pixel, on the pixels of the stamp.
     own = spec.psf_fwhm
@@ -197,13 +246,24 @@ def _draw_row(
         picture = draw(profile, psf, request.shape, request.shift[row])
         if picture is None:
             return None, flags | Flag.INVALID_SIZE | Flag.NO_RESULT
+        if not picture.any():
+            flags |= Flag.NO_OVERLAP
         light[i] = galaxies.fluxes[k, i] * picture.astype(np.float64)
     return light, flags
 
 
+def _not_too_small(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From pixels of a template to others, along no axis to less than pixels can tell."""
+    left, scales, right = np.linalg.svd(matrix)
+    if scales[1] >= _SMALLEST:
+        return matrix
+    return np.asarray(left * np.maximum(scales, _SMALLEST) @ right)
+
+
 @cache
 def _params() -> Any:
-    # A transform of 128 pixels, GalSim's smallest, takes twice the time of most stamps.
+    # A transform of 128 pixels, GalSim's smallest, takes twice the time of most stamps; that of
+    # a large one is asked before, and its size is rounded up by half at most.
     return galsim().GSParams(
-        minimum_fft_size=32, maximum_fft_size=2 * _LARGEST, folding_threshold=_FOLDED
+        minimum_fft_size=4, maximum_fft_size=2 * _MOST, folding_threshold=_FOLDED
     )

@@ -143,6 +143,8 @@ def _say_normalised(total: float) -> None:
 
 def _width(profile: Any) -> float:
     """Full width at half maximum in pixels."""
+    if isinstance(profile, galsim().DeltaFunction) or profile.stepk > 1e6:
+        return 0.0
     try:
         return float(profile.calculateFWHM())
     except (NotImplementedError, RuntimeError, ValueError):
