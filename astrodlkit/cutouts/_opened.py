@@ -22,6 +22,8 @@ __all__ = ["OpenImages"]
 _MOST, _BYTES = 64, 1 << 29
 # What says nothing of a file, and passes: the run had better stop and be started again.
 _PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
+# What a web server says of a file that is not there.
+_GONE = (404, 410)
 
 
 class OpenImages:
@@ -140,6 +142,9 @@ def _passes(exc: BaseException, path: str) -> bool:
         if isinstance(cause, ConnectionError | TimeoutError) or number in _PASSING:
             return True
         if is_url(path) and number is not None and not isinstance(cause, FileNotFoundError):
+            return True
+        # To fsspec a server that refuses or fails is a missing file too.
+        if getattr(cause, "status", _GONE[0]) not in _GONE:
             return True
         cause = cause.__cause__
     return False

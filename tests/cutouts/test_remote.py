@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import lzma
 
 import numpy as np
@@ -40,7 +41,7 @@ class Counted(fsspec.AbstractFileSystem):
     def info(self, path, **_):
         path = self._strip_protocol(path)
         if path not in self.files:
-            raise FileNotFoundError(path)
+            raise FileNotFoundError(path) from self.failure
         return {"name": path, "size": len(self.files[path]), "type": "file"}
 
     def _open(self, path, mode="rb", **options):
@@ -179,14 +180,11 @@ def test_no_more_is_fetched_than_the_stamps_need(make_wcs, counted):
     """Pieces of a MiB, each once."""
     shape = (2048, 4096)
     wcs = make_wcs(shape=shape)
-    path = fits.PrimaryHDU(np.random.default_rng(1).normal(size=shape).astype("f4"))
-    path.header.update(wcs.to_header())
-    name = "counted://survey/a.fits"
-    with fsspec.open("memory://a.fits", "wb") as stream:
-        fits.HDUList([path]).writeto(stream)
-    with fsspec.open("memory://a.fits", "rb") as stream:
-        counted.files["survey/a.fits"] = stream.read()
-    index = index_images([name])
+    noise = np.random.default_rng(1).normal(size=shape).astype("f4")
+    content = io.BytesIO()
+    fits.PrimaryHDU(noise, wcs.to_header()).writeto(content)
+    counted.files["survey/a.fits"] = content.getvalue()
+    index = index_images(["counted://survey/a.fits"])
     assert counted.fetched <= MIB
     # A hundred rows of 16 KiB.
     rng = np.random.default_rng(2)
@@ -196,7 +194,7 @@ def test_no_more_is_fetched_than_the_stamps_need(make_wcs, counted):
     assert (found.flags == 0).all()
     assert counted.fetched <= 5 * MIB
     i, j = np.ceil(y[7] - 16).astype(int), np.ceil(x[7] - 16).astype(int)
-    assert_allclose(found.data[7, 0], path.data[i : i + 32, j : j + 32])
+    assert_allclose(found.data[7, 0], noise[i : i + 32, j : j + 32])
     # Sources that lie everywhere need everything, but not more.
     y = rng.uniform(50, 2000, 200)
     counted.fetched = 0
@@ -227,3 +225,32 @@ def test_a_network_that_is_down_is_no_bad_tile(make_wcs, counted, tmp_path, fail
     assert caught.value is failure
     counted.failure = None
     assert (tiles.extract(coords, 8).flags == 0).all()
+
+
+class AnswerError(Exception):
+    """What a web server says."""
+
+    def __init__(self, status):
+        super().__init__(f"status {status}")
+        self.status = status
+
+
+@pytest.mark.parametrize(
+    ("cause", "stops"),
+    [(AnswerError(404), False), (AnswerError(503), True), (OSError(111, "refused"), True)],
+)
+def test_a_missing_file_or_a_missing_server(wcs, coords, counted, cause, stops):
+    """File systems call both a missing file, and say the reason as its cause."""
+    content = io.BytesIO()
+    fits.PrimaryHDU(np.ones(SHAPE), wcs.to_header()).writeto(content)
+    counted.files["a.fits"] = content.getvalue()
+    tiles = TileIndex(index_images(["counted://a.fits"]))
+    del counted.files["a.fits"]
+    counted.failure = cause
+    if stops:
+        with pytest.raises(FileNotFoundError):
+            list(tiles.groups(coords, 8))
+    else:
+        with pytest.warns(AstrodlkitWarning, match=r"a\.fits"):
+            ((_, flag),) = tiles.groups(coords, 8)
+        assert flag & Flag.UNREADABLE
