@@ -49,6 +49,7 @@ def cross_validated(outputs: Arrays, galaxies: EfigiGalaxies) -> list[Figure]:
         inside, widths = covered(outputs, galaxies, level, folds)
         print(f"{level:.0%} intervals, N = {len(truth)} galaxies (where fitted: in brackets)")
         quarters, off = [], []
+        bins = {"quarters of the value": [], "thirds of the half-light radius": []}
         for i, name in enumerate(NAMES):
             known = np.flatnonzero(np.isfinite(truth[:, i]))
             parts = np.array_split(known[np.argsort(values[known, i])], 4)
@@ -61,9 +62,13 @@ def cross_validated(outputs: Arrays, galaxies: EfigiGalaxies) -> list[Figure]:
                   f"; half the width {widths[known, i].mean():.3f}")  # fmt: skip
             quarters.append([inside[p, i].mean() - level for p in parts])
             off.append(inside[known, i].mean() - level)
+            for where, own in zip(bins, (parts, thirds), strict=True):
+                bins[where] += [(len(p), inside[p, i].mean()) for p in own] if i else []
         print(f"  attributes: mean deviation {np.abs(off[1:]).mean():.3f}, largest "
               f"{np.abs(off[1:]).max():.3f}; in quarters {np.abs(quarters[1:]).mean():.3f} "
               f"and {np.abs(quarters[1:]).max():.3f}")  # fmt: skip
+        for where, found in bins.items():
+            print(f"  attributes in {where}: {against_chance(level, *np.transpose(found))}")
         error = np.sqrt(level * (1 - level) / len(truth))
         for name, columns in (("T", slice(1)), ("attributes", slice(1, None))):
             share = np.nanmean(np.where(np.isfinite(truth), inside, np.nan)[:, columns])
@@ -71,6 +76,27 @@ def cross_validated(outputs: Arrays, galaxies: EfigiGalaxies) -> list[Figure]:
             title = f"coverage of the {level:.0%} intervals of {name}"
             figures.append(Figure(title, *numbers, len(truth), "validation", note))
     return figures
+
+
+def against_chance(
+    level: float, n: np.ndarray, shares: np.ndarray, *, draws: int = 20_000, seed: int = 0
+) -> str:
+    """The scatter of coverages in bins of n rows, and what chance gives where all are right."""
+    drawn = np.random.default_rng(seed).binomial(n.astype(int), level, (draws, len(n))) / n
+    words = [f"{len(n)} bins of {n.min():.0f} to {n.max():.0f} rows"]
+    for name, worst, beyond in (("lowest", np.min, np.less_equal),
+                                ("highest", np.max, np.greater_equal)):  # fmt: skip
+        wanted = worst(drawn, axis=1)
+        low, middle, high = np.quantile(wanted, [0.025, 0.5, 0.975])
+        words.append(
+            f"{name} {worst(shares):.3f}, by chance {middle:.3f} ({low:.3f} to {high:.3f}; "
+            f"as far out in {beyond(wanted, worst(shares)).mean():.1%} of the draws)"
+        )
+    scatter = np.quantile(np.sqrt(((drawn - level) ** 2).mean(axis=1)), [0.025, 0.5, 0.975])
+    found = np.sqrt(((shares - level) ** 2).mean())
+    words.append("scatter {:.3f}, by chance {:.3f} ({:.3f} to {:.3f})".format(
+        found, *scatter[[1, 0, 2]]))  # fmt: skip
+    return "; ".join(words)
 
 
 def covered(

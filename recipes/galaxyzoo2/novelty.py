@@ -149,12 +149,13 @@ def figures(
     *,
     most: int = 1400,
     seed: int = 1,
+    drawn: Path | None = None,
 ) -> list[Figure]:
     """
     Area under the receiver operating characteristic of the novelty, for each defect.
 
     Half of the validation rows stay as they are, the others get the defects.
-    The errors are from 500 bootstraps.
+    The errors are from 500 bootstraps. ``drawn`` is a file for a picture of them.
     """
     rng = np.random.default_rng(seed)
     rows = rng.permutation(np.flatnonzero(galaxies.split == 1))[:most]
@@ -165,9 +166,9 @@ def figures(
 
     usual = novelty(as_cutouts(pictures(clean)))
     spec = classifier.card.input
-    measured = []
+    measured, novelties = [], {}
     for name, cutouts in defective(other, folder, spec, rng):
-        far = novelty(cutouts)
+        far = novelties[name] = novelty(cutouts)
         value, error = area(usual, far, rng)
         measured.append(
             Figure(
@@ -179,6 +180,10 @@ def figures(
                 f"against {len(usual)} galaxies; novelty over 0.99: {(far > 0.99).mean():.0%}",
             )
         )
+    if drawn is not None:
+        from novelty_figure import draw
+
+        draw(drawn, usual, novelties, dict(zip(novelties, measured, strict=True)), spec)
     return measured
 
 
@@ -202,6 +207,7 @@ def main() -> None:
     parser.add_argument("--model", default="galaxyzoo2", help="name, or path of a card")
     parser.add_argument("--fit", action="store_true", help="fit it anew; so without a novelty")
     parser.add_argument("--save", type=Path, help="folder for the fitted model")
+    parser.add_argument("--figure", type=Path, help="picture to draw")
     args = parser.parse_args()
     classifier = load_model(args.model)
     galaxies = LabelledGalaxies.read(args.data).without_copies_of_validation()
@@ -209,7 +215,7 @@ def main() -> None:
         classifier = add_novelty(classifier, galaxies)
     if args.save:
         classifier.save(args.save)
-    for figure in figures(classifier, galaxies, args.sky):
+    for figure in figures(classifier, galaxies, args.sky, drawn=args.figure):
         print(
             f"{figure.name:60s} {figure.value:.4f} +- {figure.error:.4f}  "
             f"N = {figure.n}  ({figure.note})"
