@@ -1,7 +1,8 @@
 """Read the files that `DensityMapEmulator.stream` writes."""
 
 import os
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,6 +11,7 @@ import numpy as np
 from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import NDDataArray
+from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 
 from .._optional import import_optional
@@ -45,8 +47,10 @@ def read_density_maps(path: PathLike, start: int = 0, stop: int | None = None) -
     ------
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If ``path`` is no path, or ``start`` or ``stop`` no whole number.
     ValueError
-        If it is another one.
+        If it is another file, or damaged.
     astrodlkit.exceptions.MissingDependencyError
         If a package is needed to read it.
 
@@ -61,14 +65,23 @@ def read_density_maps(path: PathLike, start: int = 0, stop: int | None = None) -
         raise ValueError(f"path must end in one of {', '.join(FORMATS)}, got {str(path)!r}")
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file")
+    wanted = slice(_read_place(start, "start"), _read_place(stop, "stop"))
     with _opened(path) as (array, shape, said):
-        if KEY not in said:
-            raise ValueError(f"{path} does not hold maps that DensityMapEmulator.stream wrote")
-        first, last, _ = slice(start, stop).indices(shape[0])
-        maps = np.asarray(array[first:last], dtype=np.float32)
-        wcs = WCS(said["wcs"], naxis=3)
-        wcs.wcs.crval = [*wcs.wcs.crval[:2], first]
-        return NDDataArray(maps, unit=u.Unit(said["unit"]), wcs=wcs, meta=from_json(said[KEY]))
+        ours = KEY in said and len(shape) == 3
+        if ours:
+            first, last, _ = wanted.indices(shape[0])
+            maps = array[first:last] if first < last else np.empty((0, *shape[1:]))
+            maps = np.asarray(maps, dtype=np.float32)
+            wcs = WCS(said["wcs"], naxis=3)
+            wcs.wcs.crval = [*wcs.wcs.crval[:2], first]
+            unit, text = u.Unit(said["unit"]), said[KEY]
+    if not ours:
+        raise ValueError(f"{path} does not hold maps that DensityMapEmulator.stream wrote")
+    try:
+        meta = from_json(text)
+    except ValueError as exc:
+        raise ValueError(f"{path}: {exc}") from exc
+    return NDDataArray(maps, unit=unit, wcs=wcs, meta=meta)
 
 
 def holds(path: Path, request: Request) -> bool:
@@ -91,23 +104,48 @@ def holds(path: Path, request: Request) -> bool:
         with _opened(path) as (_, shape, said):
             same = shape == (request.n, *request.shape) and said.get(KEY) == to_json(request.meta)
             unit = u.Unit(said.get("unit", ""))
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # `_opened` makes ValueErrors of the others
         return False
     return bool(same and unit == request.unit and request.meta["sha256"])
 
 
-def _opened(path: Path) -> AbstractContextManager[Opened]:
-    return {".fits": _fits, ".zarr": _zarr}.get(path.suffix.lower(), _hdf5)(path)
+def _read_place(value: Any, name: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    return int(value)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Opened]:
+    """A file to read from; whatever comes of its being damaged is an error with its path."""
+    kind: Callable[[Path], AbstractContextManager[Opened]]
+    kind = {".fits": _fits, ".zarr": _zarr}.get(path.suffix.lower(), _hdf5)
+    try:
+        with kind(path) as opened:
+            yield opened
+    except PermissionError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, AstropyUserWarning) as exc:
+        words = " ".join(str(exc).split())
+        raise ValueError(
+            f"{path}: {words}; it is damaged, or no file that DensityMapEmulator.stream wrote: "
+            "write it anew with overwrite=True"
+        ) from exc
 
 
 @contextmanager
 def _fits(path: Path) -> Iterator[Opened]:
-    with fits.open(path) as hdus:
-        hdu = hdus[0]
-        said = {"wcs": hdu.header, "unit": hdu.header.get("BUNIT", "")}
-        if KEY in hdu.header:
-            said[KEY] = hdu.header[KEY]
-        yield hdu.section, hdu.shape, said
+    with warnings.catch_warnings(), path.open("rb") as stream:
+        # astropy only warns that the file ends before its data do.
+        warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
+        with fits.open(stream) as hdus:
+            hdu = hdus[0]
+            said = {"wcs": hdu.header, "unit": hdu.header.get("BUNIT", "")}
+            if KEY in hdu.header:
+                said[KEY] = hdu.header[KEY]
+            yield hdu.section, hdu.shape, said
 
 
 @contextmanager
