@@ -103,8 +103,8 @@ axes.set(xlabel="response of Sersic profiles", ylabel="response of generated gal
 figure.tight_layout()
 
 # %%
-# One by one the two kinds answer differently, most where a galaxy is flat and the answer small anyway;
-# on average over these galaxies structure changes m by no more than the error of a few thousandths.
+# One by one the two kinds answer differently, most where a galaxy is flat and the answer small
+# anyway; on average structure changes m by no more than the error, a few thousandths.
 #
 # What this may be used for: to see how a method reacts to structure that smooth profiles lack, and
 # how large a calibration set has to be. What not: the last step of a calibration. The model's
