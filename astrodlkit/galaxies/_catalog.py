@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.cosmology import Planck18
-from astropy.table import Table
+from astropy.table import QTable, Table
 from numpy.typing import NDArray
 
 from .._flags import Flag
@@ -25,6 +26,7 @@ from ._fluxes import (
     read_unit,
     spread_fluxes,
 )
+from ._units import read_zero_point
 
 __all__ = ["OPTIONS", "Catalog"]
 
@@ -121,6 +123,7 @@ class Catalog:
         known = _meanings(spec, planes)
         cols = Columns(table, columns, known)
         n = len(table)
+        zero_point = read_zero_point(zero_point)
         out_unit = read_unit(cols, planes, unit, zero_point)
         fluxes, flags = read_fluxes(
             cols, spec, planes, cosmology=cosmology, unit=out_unit, zero_point=zero_point
@@ -153,7 +156,7 @@ class Catalog:
             shift=shift,
             conditions=conditions,
             latent=latent,
-            positions=_positions(table),
+            positions=_positions(cols),
             flags=flags,
             first=_read_first(first, n),
         )
@@ -236,7 +239,7 @@ def _meanings(spec: TemplateSpec, planes: dict[str, str]) -> tuple[str, ...]:
     return (
         *("flux", "mag", "absolute_mag", *by_band, "half_light_radius", "half_light_semimajor"),
         *("position_angle", "ellipticity", "class", "redshift", "dx", "dy", "latent"),
-        *(*spec.conditions, *VOTES.values()),
+        *("ra", "dec", "position", "x", "y", *spec.conditions, *VOTES.values()),
     )
 
 
@@ -267,8 +270,6 @@ def _conditions(cols: Columns, spec: TemplateSpec) -> tuple[NDArray[np.float64],
         found["axis_ratio"] = 1 - cols.values("ellipticity")
     bad = np.zeros(n, bool)
     for name, values in found.items():
-        if values.shape != (n,):
-            raise ValueError(f"column {cols.name(name)!r} must have one number a row")
         bad |= np.isinf(values)
         if name == "axis_ratio":
             bad |= (values <= 0) | (values > 1)
@@ -289,10 +290,23 @@ def _latent(cols: Columns) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_
     return latent, np.asarray(bad.any(axis=1))
 
 
-def _positions(table: Table) -> Any:
-    """Positions if the table has some."""
+def _positions(cols: Columns) -> Any:
+    """Positions if the table has some; those that ``columns`` names come first."""
+    if "position" in cols.names:
+        name = cols.name("position")
+        if not isinstance(cols.table[name], SkyCoord):
+            raise TypeError(
+                f"column {name!r} must be a SkyCoord to be named 'position'; other columns are "
+                "named 'ra' and 'dec', or 'x' and 'y'"
+            )
+        return read_positions(cols.table[name])
+    for pair, unit in ((("ra", "dec"), u.deg), (("x", "y"), u.pix)):
+        if not cols.names.keys() & set(pair):
+            continue
+        values = [cols.values(cols.first(meaning), unit) * unit for meaning in pair]
+        return read_positions(QTable(values, names=pair))
     try:
-        return read_positions(table)
+        return read_positions(cols.table)
     except ValueError as exc:
         if "no columns known as positions" in str(exc):
             return None

@@ -1,6 +1,7 @@
 """Columns of a catalogue: under which names, and in which units."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ..specs import nanomaggies
+from ._units import check_flux_unit, is_magnitude
 
 __all__ = ["Columns", "to_flux"]
 
@@ -28,6 +30,11 @@ class Columns:
     """
 
     def __init__(self, table: Table, names: Mapping[str, str] | None, known: Sequence[str]) -> None:
+        if not isinstance(names, Mapping | None):
+            raise TypeError(
+                "columns must be a mapping such as {'half_light_radius': 'Re'}, the table's names "
+                f"by those that are known, got {names!r}"
+            )
         self.table, self.names = table, dict(names or {})
         for meaning, name in self.names.items():
             if meaning not in known:
@@ -79,6 +86,11 @@ class Columns:
             A copy.
         """
         values, given = self._numbers(meaning), self.unit(meaning)
+        if meaning != "latent" and values.ndim != 1:
+            raise ValueError(
+                f"column {self.name(meaning)!r} must have one number a row, its shape is "
+                f"{values.shape}"
+            )
         if given is None:
             return values
         try:
@@ -98,6 +110,8 @@ class Columns:
         column = self.table[self.name(meaning)]
         plain = getattr(column, "unmasked", column)
         values = np.ma.getdata(np.asarray(getattr(plain, "value", plain)))
+        if values.dtype.kind == "O":
+            values = _plain(values)
         if values.dtype.kind not in "fiub":
             raise TypeError(f"column {self.name(meaning)!r} must hold numbers, not {values.dtype}")
         values = values.astype(np.float64)
@@ -105,14 +119,16 @@ class Columns:
         return values
 
     def texts(self, meaning: str) -> NDArray[np.str_]:
-        """Texts of a column, empty where it is masked."""
+        """Texts of a column, without spaces around; empty where it is masked, None or NaN."""
         column = self.table[self.name(meaning)]
         values = np.ma.getdata(np.asarray(column))
-        if values.dtype.kind not in "OSU":
+        unknown = values.dtype.kind == "f" and np.isnan(values).all()
+        if (values.dtype.kind not in "OSU" and not unknown) or values.ndim != 1:
             raise TypeError(f"column {self.name(meaning)!r} must hold texts, not {values.dtype}")
         if values.dtype.kind == "S":
             values = np.char.decode(values)
-        values = np.array(["" if each is None else str(each) for each in values], dtype=np.str_)
+        texts = ["" if _is_missing(each) else _text(each) for each in values.tolist()]
+        values = np.array(texts, dtype=np.str_)
         values[np.broadcast_to(getattr(column, "mask", False), values.shape)] = ""
         return values
 
@@ -135,21 +151,29 @@ class Columns:
             In ``unit``.
         """
         name, given = self.name(meaning), self.unit(meaning)
-        if "mag" in meaning:
-            if given not in (None, u.mag, u.ABmag):
+        numbers = self._numbers(meaning)
+        if numbers.ndim != 1:
+            raise ValueError(
+                f"column {name!r} must have one number a row, its shape is {numbers.shape}"
+            )
+        if meaning.startswith(("mag", "absolute_mag")):
+            if given is not None and not is_magnitude(given):
                 raise u.UnitConversionError(
                     f"column {name!r} must hold AB magnitudes (plain, mag or u.ABmag), "
                     f"its unit is {given}"
                 )
-            # Beyond the largest number it is infinite, and the row has a flag.
-            with np.errstate(over="ignore"):
-                return np.asarray(to_flux(10 ** (-0.4 * self._numbers(meaning)), unit, zero_point))
-        if given is None:
+        elif given is None or given == u.mag:
+            what = "no unit" if given is None else "the unit mag"
             raise TypeError(
-                f"column {name!r} has no unit: table[{name!r}].unit = u.nJy, or u.adu for counts "
+                f"column {name!r} has {what}: table[{name!r}].unit = u.nJy, or u.adu for counts "
                 "(magnitudes are to be named 'mag')"
             )
-        return self._numbers(meaning) * _factor(name, given, unit, zero_point)
+        elif given != u.ABmag:
+            check_flux_unit(given, f"the unit of column {name!r}")
+            return numbers * _factor(name, given, unit, zero_point)
+        # Beyond the largest number it is infinite, and the row has a flag.
+        with np.errstate(over="ignore"):
+            return np.asarray(to_flux(10 ** (-0.4 * numbers), unit, zero_point))
 
 
 def to_flux(ratio: Any, unit: u.UnitBase, zero_point: float | None) -> Any:
@@ -195,3 +219,22 @@ def _factor(name: str, given: u.UnitBase, unit: u.UnitBase, zero_point: float | 
             if zero_point is not None and nanomaggies(unit) is not None:
                 return float(to_flux(10 ** (-0.4 * zero_point), unit, None))
     raise u.UnitConversionError(f"column {name!r} is in {given}, which cannot be had in {unit}")
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether this is what stands for no value: None, NaN, masked, or pandas' NA."""
+    if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+def _text(value: Any) -> str:
+    return (value.decode() if isinstance(value, bytes) else str(value)).strip()
+
+
+def _plain(values: NDArray) -> NDArray:
+    """Objects as numbers, NaN where there is none; as they are if they are something else."""
+    numbers = [np.nan if _is_missing(each) else each for each in values.ravel().tolist()]
+    if not all(isinstance(each, Real | np.bool_) for each in numbers):
+        return values
+    return np.array(numbers, np.float64).reshape(values.shape)

@@ -1,6 +1,7 @@
 """Fluxes of galaxies in their bands, and the colours that follow from them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from astropy.cosmology import FLRW
 from numpy.typing import NDArray
 
 from .._flags import Flag
-from ..specs import TemplateSpec, nanomaggies
+from ..specs import TemplateSpec
 from ._columns import Columns
+from ._units import check_flux_unit, is_magnitude, read_flux_unit
 
 __all__ = [
     "colours_of_fluxes",
@@ -25,10 +27,13 @@ __all__ = [
 
 def read_bands(bands: Any, spec: TemplateSpec) -> dict[str, str]:
     """Read the argument ``bands``: names, or names and the bands of the templates."""
-    if isinstance(bands, str):
-        bands = (bands,)
-    planes = dict(bands) if isinstance(bands, Mapping) else {band: band for band in bands}
-    if not planes or not set(planes.values()) <= set(spec.bands):
+    given = (bands,) if isinstance(bands, str) else bands
+    try:
+        planes = dict(given) if isinstance(given, Mapping) else {band: band for band in given}
+        known = bool(planes) and set(planes.values()) <= set(spec.bands)
+    except TypeError:
+        known = False
+    if not known:
         raise ValueError(
             f"bands must be of {', '.join(spec.bands)}, or a mapping of your names to these such "
             f"as {{'F606W': {spec.reference!r}}}; got {bands!r}"
@@ -56,18 +61,14 @@ def read_unit(
     cols: Columns, planes: dict[str, str], unit: Any, zero_point: float | None
 ) -> u.UnitBase:
     """Read the argument ``unit``; by default that of the fluxes."""
-    if zero_point is not None and not np.isfinite(float(zero_point)):
-        raise ValueError(f"zero_point must be an AB magnitude, got {zero_point!r}")
     if unit is not None:
-        unit = u.Unit(unit)
-    else:
-        given = [f"flux_{band}" for band in planes] + ["flux"]
-        units = (cols.unit(name) for name in given if name in cols)
-        unit = next((each for each in units if each is not None), None)
-        unit = unit or (u.nJy if zero_point is None else u.adu)
-    if (nanomaggies(unit) or (0, False))[1]:
-        raise u.UnitConversionError(f"unit must be one of flux, not of surface brightness: {unit}")
-    return unit
+        return read_flux_unit(unit)
+    for name in [f"flux_{band}" for band in planes] + ["flux"]:
+        given = cols.unit(name) if name in cols else None
+        if given is not None and not is_magnitude(given):
+            check_flux_unit(given, f"the unit of column {cols.name(name)!r}")
+            return given
+    return u.nJy if zero_point is None else u.adu
 
 
 def read_fluxes(
@@ -79,22 +80,32 @@ def read_fluxes(
     unit: u.UnitBase,
     zero_point: float | None,
 ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.int32]]:
-    """Fluxes by band; rows that have a bad one."""
+    """Fluxes by band, NaN where a band has none; rows that have a bad one."""
+
+    def read(name: str) -> NDArray[np.float64]:
+        flux = cols.flux(name, unit, zero_point)
+        if name != "absolute_mag":
+            return flux
+        redshift, known = read_redshift(cols, cosmology, "absolute magnitudes")
+        distance = np.full(len(redshift), np.nan)
+        good = np.isfinite(redshift)
+        distance[good] = known.luminosity_distance(redshift[good]).to_value(u.pc)
+        return flux * (10 / distance) ** 2
+
     fluxes = {}
     main = _main(spec, planes)
     for band in flux_bands(spec, planes):
         names = [f"flux_{band}", f"mag_{band}"]
         names += ["flux", "mag", "absolute_mag"] if band == main else []
-        found = next((name for name in names if name in cols), None)
-        if found is None:
-            continue
-        fluxes[band] = cols.flux(found, unit, zero_point)
-        if found == "absolute_mag":
-            redshift, cosmology = read_redshift(cols, cosmology, "absolute magnitudes")
-            distance = np.full(len(redshift), np.nan)
-            good = np.isfinite(redshift)
-            distance[good] = cosmology.luminosity_distance(redshift[good]).to_value(u.pc)
-            fluxes[band] *= (10 / distance) ** 2
+        names = [name for name in names if name in cols]
+        if names:
+            fluxes[band] = read(names[0])
+        for name in names[1:]:
+            missing = np.isnan(fluxes[band])
+            if missing.any():
+                # Another column for the same may help; nobody asked for it where it does not.
+                with suppress(TypeError, ValueError):
+                    fluxes[band] = np.where(missing, read(name), fluxes[band])
     if not fluxes:
         cols.first("flux", "mag", "absolute_mag")
     # The flux of which the others follow comes first: that of a band that is drawn.
@@ -103,9 +114,11 @@ def read_fluxes(
         for band in sorted(fluxes, key=lambda band: (band != main, band not in planes))
     }
     flags = np.zeros(len(cols.table), np.int32)
-    for i, band in enumerate(fluxes):
-        if band in planes or not i:
-            flags[~(np.isfinite(fluxes[band]) & (fluxes[band] >= 0))] |= Flag.INVALID_VALUE
+    for i, (band, flux) in enumerate(fluxes.items()):
+        if not i:
+            flags[~(np.isfinite(flux) & (flux >= 0))] |= Flag.INVALID_VALUE
+        elif band in planes:
+            flags[np.isinf(flux) | (flux < 0)] |= Flag.INVALID_VALUE
     return fluxes, flags
 
 
@@ -155,8 +168,9 @@ def spread_fluxes(
             magnitudes[red] = magnitudes[blue] - conditions[:, spec.conditions.index(name)]
     other, known = next(iter(fluxes.items()))
     start = magnitudes[planes.get(other, other)]
-    found = [
-        fluxes[band] if band in fluxes else known * 10 ** (-0.4 * (magnitudes[plane] - start))
-        for band, plane in planes.items()
-    ]
+    found = []
+    for band, plane in planes.items():
+        flux = known * 10 ** (-0.4 * (magnitudes[plane] - start))
+        given = fluxes.get(band)
+        found.append(flux if given is None else np.where(np.isnan(given), flux, given))
     return np.stack(found, axis=1)
