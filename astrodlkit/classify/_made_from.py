@@ -37,7 +37,7 @@ def check_folder(
     """
     folder = Path(folder)
     path = folder / _NAME
-    now = {
+    now: dict[str, dict[str, Any]] = {
         "content": {name: fingerprint(each) for name, each in content.items()},
         "settings": dict(settings),
     }
