@@ -141,7 +141,7 @@ class DensityMapEmulator:
         Raises
         ------
         TypeError, ValueError
-            As for `emulate_density_maps`.
+            As for `emulate_density_maps`; or if there is no memory for ``n`` maps.
 
         Warns
         -----
@@ -160,7 +160,7 @@ class DensityMapEmulator:
             rng=rng,
             unit=unit,
         )
-        maps = np.empty((request.n, *request.shape), np.float32)
+        maps = _empty(request)
         for rows, values in self._run(request, progress):
             maps[rows] = values
         return NDDataArray(maps, unit=request.unit, wcs=request.wcs, meta=request.meta)
@@ -212,6 +212,8 @@ class DensityMapEmulator:
             is not set.
         astrodlkit.exceptions.MissingDependencyError
             If a package is needed to write it.
+        OSError
+            If the disk has no room for the maps.
         TypeError, ValueError
             As for `sample`; or if what is unfinished there is of another call.
 
@@ -298,6 +300,17 @@ class DensityMapEmulator:
                     )
                 yield slice(numbers.start, numbers.stop), maps
                 advance(len(maps))
+
+
+def _empty(request: Request) -> NDArray[np.float32]:
+    """Memory for maps."""
+    try:
+        return np.empty((request.n, *request.shape), np.float32)
+    except (MemoryError, ValueError) as exc:  # more than there is, or than an array can have
+        raise ValueError(
+            f"n={request.n} maps of {request.shape} pixels take {request.size} of memory: "
+            "DensityMapEmulator.stream writes them into a file, a few at a time"
+        ) from exc
 
 
 def _step(shape: tuple[int, int]) -> int:

@@ -96,6 +96,16 @@ class Request:
             _read_unit(unit),
         )
 
+    @property
+    def map_bytes(self) -> int:
+        """Of each map, in float32."""
+        return 4 * self.shape[0] * self.shape[1]
+
+    @property
+    def size(self) -> str:
+        """What all take, in words."""
+        return f"{self.n * self.map_bytes / 2**30:.4g} GiB"
+
     @cached_property
     def flags(self) -> dict[str, str]:
         """What the training set did not have."""

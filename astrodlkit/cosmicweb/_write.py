@@ -1,5 +1,7 @@
 """Files of maps that are written a few at a time, and appear when they are whole."""
 
+import errno
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -145,7 +147,24 @@ def writer(
     if path.suffix.lower() == ".zarr":
         manifest["chunk"] = step
     with unfinished(path, manifest, overwrite=overwrite) as part:
+        _check_room(path, request, part.done)
         yield Maps(part, request, step)
+
+
+def _check_room(path: Path, request: Request, done: int) -> None:
+    """See before the work starts that what is not yet in a file has room on the disk."""
+    needed = (request.n - done) * request.map_bytes
+    if path.suffix.lower() == ".zarr":
+        needed //= 2  # they are compressed, if never by half
+    disk = shutil.disk_usage(path.parent)
+    # Some file systems do not say how large they are.
+    if disk.total and needed > disk.free:
+        raise OSError(
+            errno.ENOSPC,
+            f"n={request.n} maps of {request.shape} pixels take {request.size}, and the disk has "
+            f"{disk.free / 2**30:.4g} GiB of room",
+            str(path),
+        )
 
 
 def _header(request: Request) -> fits.Header:

@@ -177,6 +177,13 @@ def test_no_map(emulator):
     assert maps.wcs.naxis == 3
 
 
+@pytest.mark.parametrize("n", [10**12, 2**70])
+def test_more_than_the_memory_holds(emulator, n):
+    message = rf"n={n} maps of \(256, 256\) pixels take .* GiB of memory: .*\.stream writes them"
+    with pytest.raises(ValueError, match=message):
+        emulator.sample(n)
+
+
 def test_progress(emulator, monkeypatch):
     monkeypatch.setattr(_emulator, "_PIXELS", 512)
     steps = []

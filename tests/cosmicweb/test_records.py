@@ -1,5 +1,8 @@
 """What files say of their maps, and files that are damaged or of something else."""
 
+import shutil
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ from astropy.cosmology import FlatLambdaCDM
 from astropy.io import fits
 
 from astrodlkit import load_model
-from astrodlkit.cosmicweb import read_density_maps
+from astrodlkit.cosmicweb import _emulator, read_density_maps
 
 OPTIONS = {"shape": (16, 32), "rng": 3, "redshift": 0.5}
 every_format = pytest.mark.parametrize("name", ["maps.fits", "maps.h5", "maps.zarr"])
@@ -126,3 +129,35 @@ def test_another_header(emulator, tmp_path):
         file.create_dataset("maps", (1, 16, 16), "f4").attrs["ADLMETA"] = "precious"
     with pytest.raises(ValueError, match=r"c.h5: .*; it is damaged"):
         read_density_maps(tmp_path / "c.h5")
+
+
+@every_format
+@pytest.mark.parametrize("n", [10**12, 2**70])
+def test_more_than_the_disk_holds(emulator, tmp_path, name, n):
+    if name.endswith("zarr"):
+        pytest.importorskip("zarr")
+    with pytest.raises(OSError, match=rf"n={n} maps of \(16, 32\) pixels take .* GiB, .* has"):
+        emulator.stream(tmp_path / name, n, **OPTIONS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_written_needs_no_room(emulator, tmp_path, monkeypatch):
+    monkeypatch.setattr(_emulator, "_PIXELS", 2 * 16 * 32)
+    room = SimpleNamespace(total=10**6, free=5 * 2048)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
+    path = emulator.stream(tmp_path / "a.fits", 5, **OPTIONS)
+
+    def stop(done, _):
+        if done > 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        emulator.stream(path, 5, overwrite=True, progress=stop, **OPTIONS)
+    room.free = 2047
+    with pytest.raises(OSError, match="GiB of room"):
+        emulator.stream(path, 5, overwrite=True, **OPTIONS)
+    room.free = 2048
+    emulator.stream(path, 5, overwrite=True, **OPTIONS)
+    # Some disks do not say.
+    room.total = room.free = 0
+    emulator.stream(tmp_path / "b.fits", 5, **OPTIONS)
