@@ -74,9 +74,11 @@ def insert_cutouts(
     Returns
     -------
     image : of the type of ``image``
-        A new one, with everything that the old one has. Its uncertainty, if it
-        has one, has the variance of the cutouts and that of the counts in it;
-        its mask has the pixels that are masked in a stamp.
+        A new one, with everything that the old one has. Its uncertainty has the
+        variance of the cutouts and that of the counts in it; an image without
+        one gets a `~astropy.nddata.VarianceUncertainty` of these alone, which is
+        0 where nothing was added, as if the image had no noise of its own. Its
+        mask has the pixels that are masked in a stamp.
     truth : `~astropy.table.QTable`, length n + n_stars
         The cutouts in their order, then stars: ``kind`` (``"galaxy"`` or
         ``"star"``), ``position``, ``x`` and ``y`` (0-based pixels of the image),

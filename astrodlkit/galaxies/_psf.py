@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from astropy import units as u
+from astropy.convolution import Kernel
+from astropy.modeling import Model
 from astropy.nddata import NDData
 
 from .._optional import import_optional
@@ -101,7 +103,17 @@ def _read(psf: Any, scale: float) -> Psf:
 
 
 def _from_image(psf: Any, gs: Any) -> Any:
-    """A picture of a PSF: an array, NDData, or photutils' ImagePSF."""
+    """A picture of a PSF: an array, NDData, an astropy kernel, or photutils' ImagePSF."""
+    if isinstance(psf, Model) and not hasattr(psf, "oversampling"):
+        raise TypeError(
+            f"psf cannot be a {type(psf).__name__}, of which it is not known how wide it is and "
+            "whether a pixel is in it: give a width with a unit (0.7 * u.arcsec), a GalSim object, "
+            "or an image of it"
+        )
+    if isinstance(psf, Kernel):
+        psf = psf.array
+    if np.any(_mask(psf)):
+        raise ValueError("psf has masked pixels: fill them, or cut them off")
     oversampling = np.broadcast_to(getattr(psf, "oversampling", 1), 2)
     origin = getattr(psf, "origin", None)
     array = getattr(psf, "data", psf) if isinstance(psf, NDData) or origin is not None else psf
@@ -133,6 +145,12 @@ def _from_image(psf: Any, gs: Any) -> Any:
     profile = gs.InterpolatedImage(gs.Image(array, scale=1 / fine), flux=1.0)
     shift = (0.0, 0.0) if origin is None else tuple((middle - origin) / fine)
     return profile.shift(*shift)
+
+
+def _mask(psf: Any) -> Any:
+    """Mask of NDData, or of a masked array; False of others."""
+    mask = getattr(psf, "mask", None)
+    return False if mask is None else np.asarray(mask, bool)
 
 
 def _say_normalised(total: float) -> None:

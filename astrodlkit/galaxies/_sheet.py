@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from astropy.nddata import NDData
+from astropy.nddata import NDData, VarianceUncertainty
 from numpy.typing import NDArray
 
 from .._flags import Flag
@@ -123,10 +123,12 @@ class Sheet:
         return result
 
     def _uncertainty(self, image: NDData) -> Any:
-        """Of the image, with the variance in it."""
+        """Of the image, with the variance in it; that of what was added alone if it has none."""
         old = image.uncertainty
-        if old is None or self.variance is None:
+        if self.variance is None:
             return deepcopy(old)
+        if old is None:
+            return VarianceUncertainty(self.variance)
         power, scale = POWERS[type(old)], 1.0
         if old.unit is not None and image.unit is not None:
             scale = (old.unit ** (power / 2)).to(image.unit) ** (2 / power)

@@ -200,7 +200,20 @@ def test_counts_have_noise(fitting):
     chi = (noisy.data - clean.data)[bright] / np.sqrt(expected[bright] / 3)
     assert abs((chi**2).mean() - 1) < 5 * np.sqrt(2 / bright.sum())
     without, _ = insert_cutouts(blank(image_wcs()), fitting, gain=3 / u.nJy)
-    assert without.uncertainty is None
+    assert type(without.uncertainty) is VarianceUncertainty
+    assert_allclose(without.uncertainty.array, expected / 3, atol=1e-6)
+
+
+def test_an_image_without_noise_gets_that_of_the_stamps(profiles, sky, options):
+    noise = NoiseModel(background_rms=2 * u.nJy)
+    stamps = profiles.simulate(sky, noise=noise, **options)
+    image = CCDData(np.zeros(SHAPE), unit="uJy", wcs=image_wcs())
+    result, truth = insert_cutouts(image, stamps)
+    assert type(result.uncertainty) is VarianceUncertainty
+    assert result.uncertainty.unit == u.uJy**2
+    y, x = round(truth["y"][0]), round(truth["x"][0])
+    assert_allclose(result.uncertainty.array[y, x], 4e-6, rtol=1e-4)
+    assert result.uncertainty.array[0, 0] == 0
 
 
 def test_masked_pixels_and_rows(fitting):

@@ -3,9 +3,11 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.convolution import CustomKernel
+from astropy.modeling.models import Gaussian2D
 from astropy.nddata import NDData
 from numpy.testing import assert_allclose, assert_array_equal
-from photutils.psf import ImagePSF
+from photutils.psf import CircularGaussianPRF, ImagePSF
 
 from astrodlkit.exceptions import AstrodlkitWarning
 from astrodlkit.galaxies._psf import read_psfs
@@ -37,6 +39,8 @@ FORMS = {
     "big-endian": lambda: _image().astype(">f4"),
     "quantity": lambda: _image() * u.dimensionless_unscaled,
     "nddata": lambda: NDData(_image()),
+    "masked": lambda: np.ma.MaskedArray(_image(), False),
+    "kernel": lambda: CustomKernel(_image()),
     "photutils": lambda: ImagePSF(9 * _image(3, 33), oversampling=3),
     "mapping": lambda: {"r": PROFILE, "g": None},
 }
@@ -95,6 +99,10 @@ def test_an_origin_says_where_the_middle_is(profiles, table, options, stamps):
         (galsim.Gaussian(sigma=1, flux=-1), ValueError, "psf must have a positive flux"),
         (ImagePSF(np.ones((9, 9)) / 9, oversampling=(1, 3)), ValueError, "one oversampling"),
         ("gaussian", TypeError, "psf must be a width"),
+        (NDData(_image(), mask=_image() < 1e-5), ValueError, "psf has masked pixels"),
+        (np.ma.masked_less(_image(), 1e-5), ValueError, "psf has masked pixels"),
+        (CircularGaussianPRF(fwhm=3), TypeError, "psf cannot be a CircularGaussianPRF"),
+        (Gaussian2D(), TypeError, "psf cannot be a Gaussian2D"),
     ],
 )
 def test_what_is_no_psf_is_refused(profiles, table, options, wrong):
@@ -111,3 +119,11 @@ def test_widths_are_those_at_half_maximum():
     both = galsim.Gaussian(fwhm=1, flux=0.5) + galsim.Gaussian(fwhm=1, flux=0.5)
     (psf,) = read_psfs(both, ("r",), SCALE)
     assert abs(psf.width - np.hypot(5, 1)) < 0.1
+
+
+def test_an_even_side_has_its_middle_between_pixels():
+    image = _image()
+    with pytest.warns(AstrodlkitWarning, match=r"lies 0\.5\d, 0\.5\d pixels"):
+        read_psfs(image[:-1, :-1], ("r",), SCALE)
+    even = _image(n=64)
+    read_psfs(even, ("r",), SCALE)
