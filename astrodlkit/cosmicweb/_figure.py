@@ -26,8 +26,8 @@ def plot_density_maps(
 
     Parameters
     ----------
-    maps : `~astropy.nddata.NDData`, shape (n, ny, nx)
-        What `emulate_density_maps` gave.
+    maps : `~astropy.nddata.NDData`, shape (n, ny, nx) or (ny, nx)
+        What `emulate_density_maps` gave, or a slice of it.
     n_columns : int
         Maps beside each other.
     figure : `~matplotlib.figure.Figure`, optional
@@ -40,6 +40,8 @@ def plot_density_maps(
 
     Raises
     ------
+    TypeError
+        If ``maps`` has no WCS, or ``n_columns`` is no whole number.
     ValueError
         If there is no map, or ``n_columns`` is not positive.
 
@@ -52,9 +54,18 @@ def plot_density_maps(
     ...     maps = emulate_density_maps(4, box_size=50 * u.Mpc, shape=(128, 128), rng=1)
     ...     figure = plot_density_maps(maps)
     """
+    if isinstance(n_columns, bool) or not isinstance(n_columns, int | np.integer):
+        raise TypeError(f"n_columns must be a whole number, got {n_columns!r}")
     if n_columns < 1:
         raise ValueError(f"n_columns must be positive, got {n_columns}")
+    if getattr(maps, "wcs", None) is None:
+        raise TypeError(
+            "maps must be an NDData with a WCS, such as emulate_density_maps gives, "
+            f"got one without: {type(maps).__name__}"
+        )
     values = read_maps(maps).values
+    if values.ndim == 2:
+        values = values[np.newaxis]
     if values.ndim != 3 or not len(values):
         raise ValueError(f"maps must have the shape (n, ny, nx) with n > 0, got {values.shape}")
     if figure is None:
@@ -74,7 +85,12 @@ def plot_density_maps(
     figure.set_size_inches(width, height)
     figure.set_facecolor("white")
     figure.text(
-        _GAP / width, 1 - _HEADING / 2 / height, _title(maps), color=_INK, size=9, va="center"
+        _GAP / width,
+        1 - _HEADING / 2 / height,
+        _title(maps, len(values)),
+        color=_INK,
+        size=9,
+        va="center",
     )
     for i, log in enumerate(logs):
         left = _GAP + (i % columns) * (panel + _GAP)
@@ -93,10 +109,10 @@ def plot_density_maps(
     return figure
 
 
-def _title(maps: NDData) -> str:
+def _title(maps: NDData, n: int) -> str:
     meta: Any = maps.meta
     if "box_size" not in meta:
-        return f"{len(maps.data)} maps"
+        return f"{n} maps"
     sides = " x ".join(f"{side:.4g}" for side in meta["box_size"].to_value("Mpc")[::-1])
     name = getattr(meta["cosmology"], "name", None) or "cosmology"
     return (

@@ -10,7 +10,7 @@ from astropy.nddata import NDData
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from ._maps import Maps, read_levels, read_maps
+from ._maps import Maps, read_bins, read_maps
 
 __all__ = ["MapHistogram", "count_between", "peak_counts", "pixel_histogram"]
 
@@ -23,7 +23,8 @@ class MapHistogram:
     Parameters
     ----------
     edges : `~astropy.units.Quantity`, shape (m + 1,)
-        Edges of the bins; the lower one belongs to its bin.
+        Edges of the bins; the lower one belongs to its bin. NaN where a number of
+        bins was to divide the range of no map.
     counts : `~numpy.ndarray` of int, shape (..., m)
         Numbers in each bin, map by map.
     below, above : `~numpy.ndarray` of int, shape (...)
@@ -70,7 +71,7 @@ def pixel_histogram(
     Raises
     ------
     TypeError
-        If the edges have no unit and the maps have.
+        If ``bins`` is no number and no edges, or these have no unit and the maps have.
     ValueError
         If a pixel is NaN, infinite or masked, edges do not increase, or a number
         of bins has no range to divide.
@@ -172,10 +173,11 @@ def _histogram(
     *,
     log: bool,
 ) -> MapHistogram:
-    if isinstance(bins, int | np.integer):
-        edges = _divide((pick(map_) for map_ in maps), int(bins), log=log)
-    else:
-        edges = read_levels(bins, maps.unit, "bins")
+    edges = read_bins(bins, maps.unit)
+    if isinstance(edges, int) and 0 in maps.batch:
+        edges = np.full(edges + 1, np.nan)
+    elif isinstance(edges, int):
+        edges = _divide((pick(map_) for map_ in maps), edges, log=log)
     counts = [count_between(pick(map_), edges) for map_ in maps]
     table = np.reshape(np.array(counts, dtype=np.intp), (*maps.batch, len(edges) + 1))
     return MapHistogram(edges * maps.unit, table[..., 1:-1], table[..., 0], table[..., -1])
@@ -183,8 +185,6 @@ def _histogram(
 
 def _divide(values: Iterator[NDArray[np.float64]], bins: int, *, log: bool) -> NDArray[np.float64]:
     """Divide the range of the values into equal bins."""
-    if bins < 1:
-        raise ValueError(f"bins must be 1 or more, got {bins}")
     low, high = np.inf, -np.inf
     for each in values:
         some = each[each > 0] if log else each

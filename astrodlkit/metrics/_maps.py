@@ -9,7 +9,7 @@ from astropy import units as u
 from astropy.nddata import NDData
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Maps", "in_unit", "read_levels", "read_maps", "read_pixel_size"]
+__all__ = ["Maps", "in_unit", "read_bins", "read_levels", "read_maps", "read_pixel_size"]
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,31 @@ def _read_length(length: Any, name: str) -> NDArray[np.float64]:
     return values
 
 
+def read_bins(bins: Any, unit: u.UnitBase) -> int | NDArray[np.float64]:
+    """
+    Read the argument ``bins``.
+
+    Parameters
+    ----------
+    bins : int, array_like or `~astropy.units.Quantity`
+        The argument.
+    unit : `~astropy.units.UnitBase`
+        That edges must have.
+
+    Returns
+    -------
+    bins : int or `~numpy.ndarray`
+        Number of bins, or their edges.
+    """
+    if isinstance(bins, int | np.integer) and not isinstance(bins, bool):
+        if bins < 1:
+            raise ValueError(f"bins must be 1 or more, got {bins}")
+        return int(bins)
+    if bins is None or np.isscalar(bins):
+        raise TypeError(f"bins must be a number of bins, or their edges, got {bins!r}")
+    return read_levels(bins, unit, "bins")
+
+
 def read_levels(
     levels: ArrayLike | u.Quantity, unit: u.UnitBase, name: str, *, at_least: int = 2
 ) -> NDArray[np.float64]:
@@ -207,7 +232,11 @@ def read_levels(
     """
     if not isinstance(levels, u.Quantity) and unit != u.dimensionless_unscaled:
         raise TypeError(f"{name} has no unit; give a Quantity in {unit}")
-    values = in_unit(u.Quantity(levels), unit, name)
+    try:
+        quantity = u.Quantity(levels)
+    except (TypeError, ValueError) as exc:
+        raise TypeError(f"{name} must be numbers, got {levels!r}") from exc
+    values = in_unit(quantity, unit, name)
     if values.ndim != 1 or len(values) < at_least or not (np.diff(values) > 0).all():
         raise ValueError(f"{name} must be {at_least} or more numbers that increase, got {levels!r}")
     if not np.isfinite(values).all():

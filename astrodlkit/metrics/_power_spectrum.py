@@ -127,7 +127,8 @@ def power_spectrum(
     Raises
     ------
     TypeError
-        If a length has no unit or is not given, or the maps are not real.
+        If a length has no unit or is not given, ``bins`` is no number and no edges,
+        or the maps are not real.
     ValueError
         If a pixel is NaN, infinite or masked, a shape or a length makes no sense,
         or edges do not increase.
@@ -219,7 +220,12 @@ def cross_power_spectrum(
         )
     pixel = read_pixel_size(maps, read[0].shape, box_size, pixel_size)
     shells = Shells(read[0].shape, pixel, bins)
-    batch = np.broadcast_shapes(read[0].batch, read[1].batch)
+    try:
+        batch = np.broadcast_shapes(read[0].batch, read[1].batch)
+    except ValueError as exc:
+        raise ValueError(
+            f"maps and others must broadcast, got {read[0].batch} and {read[1].batch} maps"
+        ) from exc
     powers = []
     for index in np.ndindex(batch):
         modes, other = (shells.modes(each[_own(index, each.batch)]) for each in read)

@@ -7,7 +7,7 @@ from astropy import units as u
 from numpy.typing import NDArray
 from scipy import fft
 
-from ._maps import read_levels
+from ._maps import read_bins
 
 __all__ = ["WAVE_NUMBER", "Shells"]
 
@@ -62,11 +62,9 @@ class Shells:
     def _read_bins(self, bins: Any, fundamental: float) -> NDArray[np.float64]:
         if bins is None:
             return fundamental * np.arange(0.5, self.nyquist / fundamental + 1e-9)
-        if isinstance(bins, int | np.integer):
-            if bins < 1:
-                raise ValueError(f"bins must be 1 or more, got {bins}")
-            return np.linspace(fundamental / 2, self.nyquist, int(bins) + 1)
-        edges = read_levels(bins, WAVE_NUMBER, "bins")
+        edges = read_bins(bins, WAVE_NUMBER)
+        if isinstance(edges, int):
+            return np.linspace(fundamental / 2, self.nyquist, edges + 1)
         if edges[0] < 0:
             raise ValueError(f"bins must not be negative, got {bins}")
         return edges

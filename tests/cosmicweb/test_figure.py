@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.nddata import NDDataArray
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
@@ -37,5 +38,20 @@ def test_given_figure_and_wrong_arguments(plain):
     assert plot_density_maps(maps, figure=figure) is figure
     with pytest.raises(ValueError, match="n_columns must be positive, got 0"):
         plot_density_maps(maps, n_columns=0)
+    for wrong in (1.5, "a", True, None):
+        with pytest.raises(TypeError, match=f"n_columns must be a whole number, got {wrong!r}"):
+            plot_density_maps(maps, n_columns=wrong)
+    for wrong in (maps.data, maps.data * maps.unit, NDDataArray(maps.data)):
+        with pytest.raises(TypeError, match=r"an NDData with a WCS, .* got one without: "):
+            plot_density_maps(wrong)
     with pytest.raises(ValueError, match=r"maps must have the shape \(n, ny, nx\) with n > 0"):
         plot_density_maps(plain.sample(0, shape=(16, 16)))
+
+
+def test_a_slice_is_one_map(plain):
+    maps = plain.sample(2, shape=(16, 32), rng=1)
+    figure, whole = plot_density_maps(maps[1]), plot_density_maps(maps[1:])
+    (panel,), (wanted,) = panels(figure), panels(whole)
+    assert_allclose(panel.images[0].get_array(), wanted.images[0].get_array())
+    assert_allclose(panel.get_position().bounds, wanted.get_position().bounds)
+    assert figure.texts[0].get_text() == whole.texts[0].get_text()

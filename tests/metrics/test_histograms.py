@@ -80,6 +80,17 @@ def test_no_maps():
     assert peak_counts(np.ones((0, 8, 8)), bins=[1, 2]).at_or_above.shape == (0, 2)
 
 
+@pytest.mark.parametrize("call", [pixel_histogram, peak_counts])
+@pytest.mark.parametrize("log", [True, False])
+def test_no_maps_have_no_range(call, log):
+    found = call(np.ones((2, 0, 8, 8)) * u.K, bins=3, log=log)
+    assert found.counts.shape == (2, 0, 3)
+    assert found.below.shape == found.above.shape == (2, 0)
+    assert found.edges.shape == (4,)
+    assert found.edges.unit == u.K
+    assert np.isnan(found.edges).all()
+
+
 @pytest.mark.parametrize(
     ("maps", "options", "error", "message"),
     [
@@ -87,6 +98,11 @@ def test_no_maps():
         (np.ones((4, 4)), {"bins": 5}, ValueError, "that differ"),
         (-np.eye(4), {"bins": 5}, ValueError, "positive values"),
         (np.ones((4, 4)), {"bins": [2, 1]}, ValueError, "increase"),
+        (np.ones((4, 4)), {"bins": 2.5}, TypeError, "bins must be a number of bins, or their edg"),
+        (np.ones((4, 4)), {"bins": "a"}, TypeError, "bins must be .*, got 'a'"),
+        (np.ones((4, 4)), {"bins": None}, TypeError, "bins must be .*, got None"),
+        (np.ones((4, 4)), {"bins": True}, TypeError, "bins must be .*, got True"),
+        (np.ones((4, 4)), {"bins": [1, "b"]}, TypeError, r"bins must be numbers, got \[1, 'b'\]"),
         (np.ones((4, 4)) * u.K, {"bins": [1, 2]}, TypeError, "has no unit"),
         (np.ones((4, 4)) * u.K, {"bins": [1, 2] * u.m}, u.UnitConversionError, "must be in K"),
         (np.full((4, 4), np.nan), {}, ValueError, "finite"),

@@ -285,3 +285,16 @@ def test_maps_that_do_not_go_together(maps):
         power_spectrum_correlation(maps[:2], box_size=BOX)
     with pytest.raises(ValueError, match="does not vary"):
         power_spectrum_correlation(maps[[0, 0, 0]], box_size=BOX)
+
+
+@pytest.mark.parametrize("bins", [2.5, "a", True])
+def test_bins_that_are_none(bins):
+    with pytest.raises(TypeError, match=f"bins must be .*, or their edges, got {bins!r}"):
+        power_spectrum(np.ones((4, 4)), bins=bins, box_size=1 * u.Mpc)
+
+
+def test_batches_that_do_not_go_together():
+    maps = np.ones((4, 8, 8))
+    message = r"maps and others must broadcast, got \(4,\) and \(3,\) maps"
+    with pytest.raises(ValueError, match=message):
+        cross_power_spectrum(maps, maps[:3], box_size=1 * u.Mpc)
