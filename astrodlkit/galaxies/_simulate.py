@@ -31,7 +31,7 @@ def simulate_galaxies(
     columns: Mapping[str, str] | None = None,
     cosmology: FLRW = Planck18,
     unit: u.UnitBase | str | None = None,
-    zero_point: float | None = None,
+    zero_point: float | u.Quantity | None = None,
     first: int = 0,
     device: str = "auto",
     progress: Progress = None,
@@ -49,8 +49,11 @@ def simulate_galaxies(
     psf : object, optional
         What the light is convolved with: a width (``0.7 * u.arcsec``, or in
         ``u.pix``; a Moffat profile of beta 3.5), a GalSim object in arcseconds,
-        an image on the pixels of the stamps, or a photutils ImagePSF. Images
-        have the pixel in them already. A mapping has one for each band.
+        an image on the pixels of the stamps (array, NDData or an astropy kernel),
+        or a photutils ImagePSF. Images have the pixel in them already, must have
+        no masked pixels, and are centred on their middle: of an even side that
+        is between two pixels, so that a PSF centred on a pixel moves galaxies
+        by half a pixel. A mapping has one for each band.
     pixel_scale : `~astropy.units.Quantity`, optional
         Angle of a pixel; needed without ``wcs``.
     shape : int or (int, int), optional
@@ -70,13 +73,13 @@ def simulate_galaxies(
         up and east left.
     columns : mapping, optional
         The table's names for columns that are named otherwise in Notes:
-        ``{"half_light_radius": "Re"}``.
+        ``{"half_light_radius": "Re", "ra": "alpha", "dec": "delta"}``.
     cosmology : `~astropy.cosmology.FLRW`
         For sizes in kpc and absolute magnitudes.
     unit : unit-like, optional
         Of the stamps; by default that of the column of fluxes, or ``nJy`` for
         magnitudes (``adu`` with ``zero_point``).
-    zero_point : float, optional
+    zero_point : float or `~astropy.units.Quantity`, optional
         AB magnitude of one count, if the unit is one of counts.
     first : int
         Number of the table's first row, where the table is a part of a longer
@@ -95,11 +98,21 @@ def simulate_galaxies(
     cutouts : `~astrodlkit.Cutouts`, n x c x ny x nx
         Stamps, with a variance if there is noise, and a WCS if the table has
         sky positions. Rows that cannot be drawn are masked. Flags are
-        ``invalid_value`` and ``invalid_size`` (with ``no_result``),
-        ``low_resolution`` (the template's own PSF is wider than that of the
-        stamp) and ``outside_domain`` (asked for what the training set does not
-        have). ``meta["astrodlkit"]`` has model, sha256 of its weights, version,
-        seed and pixel scale in arcseconds.
+
+        * ``invalid_value`` and ``invalid_size``, with ``no_result``: a value of
+          the row means nothing, or the size is far too large for the pixels;
+        * ``invalid_position``: there is none; with ``wcs`` the row has
+          ``no_result`` then, without it is drawn and has no WCS;
+        * ``no_overlap``: ``dx`` and ``dy`` put the galaxy beyond its stamp, which
+          is empty;
+        * ``blank``: all pixels are the same, as of a flux of 0, which is allowed;
+        * ``masked_pixels``, ``all_masked`` and ``non_finite``: with ``no_result``;
+        * ``low_resolution``: the template's own PSF is wider than that of the
+          stamp;
+        * ``outside_domain``: the training set does not have what is asked for.
+
+        ``meta["astrodlkit"]`` has model, sha256 of its weights, version, seed and
+        pixel scale in arcseconds.
 
     Raises
     ------
@@ -131,14 +144,17 @@ def simulate_galaxies(
     Columns of the table:
 
     ``flux`` or ``mag``, needed
-        Total flux with its unit, or AB magnitude, in r or else in the first of
-        the bands. ``flux_g``, ``mag_g``, ... are of one band. Bands without a
-        column follow by colour. ``absolute_mag`` goes with ``redshift``, without
-        K correction.
+        Total flux with its unit (of flux density, or counts), or AB magnitude,
+        in the main band: r, or else the first of the bands. ``flux_g``, ``mag_g``,
+        ... are of one band. Bands without a column, and rows where it has none,
+        follow by colour. ``absolute_mag``, of the main band too, goes with
+        ``redshift``, without K correction. Of several columns for a band the
+        first in the order ``flux_r``, ``mag_r``, ``flux``, ``mag``,
+        ``absolute_mag`` counts, and the next where that is masked or NaN.
     ``half_light_radius``, needed
         Of the circle that has half of the light, an angle or (with
         ``redshift``) a proper length; or ``half_light_semimajor``, of the
-        ellipse.
+        ellipse. Below 0.03 of a pixel, along any axis, it is drawn as that.
     ``axis_ratio`` or ``ellipticity``
         Minor over major axis, or 1 minus that.
     ``position_angle``
@@ -150,16 +166,19 @@ def simulate_galaxies(
         ``sersic_index``, ``concentration``, ``g_r``, ... by their names on the card
         (``describe_model(name).templates.conditions``).
     positions
-        ``ra`` and ``dec``, or others as for `~astrodlkit.extract_cutouts`.
+        ``ra`` and ``dec``, ``position`` (a SkyCoord), ``x`` and ``y``, or others as
+        for `~astrodlkit.extract_cutouts`.
     ``dx``, ``dy``
         Of the galaxy from the middle of its stamp, in pixels.
     ``latent``
         Latent variables, as `GalaxySimulator.complete` and
         `GalaxySimulator.encode` give.
 
-    What is not given, or masked or NaN in one of the optional columns, is
+    What is not given, or masked, None or NaN in one of the optional columns, is
     drawn for each row from the training set, given what is known; position
-    angles are drawn evenly.
+    angles are drawn evenly. ``dx``, ``dy`` and ``latent`` must be whole where they
+    are given. A redshift and an absolute magnitude set size and flux alone;
+    they are no conditions of the model.
 
     Examples
     --------

@@ -108,7 +108,7 @@ class GalaxySimulator:
         columns: Mapping[str, str] | None = None,
         cosmology: FLRW = Planck18,
         unit: u.UnitBase | str | None = None,
-        zero_point: float | None = None,
+        zero_point: float | u.Quantity | None = None,
         first: int = 0,
         progress: Progress = None,
     ) -> Cutouts:
@@ -235,7 +235,7 @@ class GalaxySimulator:
         columns: Mapping[str, str] | None = None,
         cosmology: FLRW = Planck18,
         unit: u.UnitBase | str | None = None,
-        zero_point: float | None = None,
+        zero_point: float | u.Quantity | None = None,
         first: int = 0,
     ) -> QTable:
         """
@@ -281,7 +281,7 @@ class GalaxySimulator:
         columns: Mapping[str, str] | None = None,
         cosmology: FLRW = Planck18,
         unit: u.UnitBase | str | None = None,
-        zero_point: float | None = None,
+        zero_point: float | u.Quantity | None = None,
     ) -> Any:
         """
         The galaxy of one row as a GalSim object, without PSF.
