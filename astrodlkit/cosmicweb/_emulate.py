@@ -19,10 +19,10 @@ def emulate_density_maps(
     n: int = 1,
     *,
     box_size: u.Quantity = 500 * u.Mpc,
-    redshift: float = 0,
+    redshift: float | u.Quantity = 0,
     cosmology: FLRW = Planck18,
     shape: tuple[int, int] = (256, 256),
-    sigma8: float | None = None,
+    sigma8: float | u.Quantity | None = None,
     rng: int | np.random.Generator | None = None,
     model: PathLike | DensityMapEmulator | None = None,
     unit: u.UnitBase | str = u.dimensionless_unscaled,
@@ -40,13 +40,13 @@ def emulate_density_maps(
         Side of a map, or its sides (y, x), in comoving Mpc. With ``shape`` it
         says how large a pixel is, and that which model is taken: 500 Mpc in
         256 pixels, 1000 Mpc in 512, ...
-    redshift : float
-        0 or more.
+    redshift : float or `~astropy.units.Quantity`
+        0 or more, also as `~astropy.cosmology.z_at_value` gives it.
     cosmology : `~astropy.cosmology.FLRW`
         Flat, with matter.
     shape : (int, int)
         Pixels (ny, nx) of a map, 16 or more on each side, odd or even.
-    sigma8 : float, optional
+    sigma8 : float or `~astropy.units.Quantity`, optional
         Today; by default ``cosmology.meta["sigma8"]``.
     rng : int or `~numpy.random.Generator`, optional
         The seed, or where it is drawn from. Map i depends on the seed and i
@@ -86,8 +86,9 @@ def emulate_density_maps(
         If an argument is of a kind that means nothing, such as a ``box_size``
         without a unit.
     ValueError
-        If no model has pixels of this size, if the cosmology is curved, has
-        no matter or does not say sigma8, or if a number is out of range.
+        If no model has pixels of this size, if the cosmology is curved, does
+        not expand, has no matter or does not say sigma8, or if a number is out
+        of range.
     `~astropy.units.UnitConversionError`
         If ``box_size`` is no length or ``unit`` no density.
     astrodlkit.exceptions.UnknownModelError
