@@ -37,5 +37,9 @@ def to_galsim(
         raise ValueError(f"row {number} has a value that cannot be drawn: {row}")
     plane = spec.bands.index(catalog.planes[band])
     matrix = np.diag([-1.0, 1.0]) @ galaxies.to_sky[0]
+    with np.errstate(all="ignore"):
+        area = abs(np.linalg.det(matrix))
+    if not 1e-100 < area < 1e100:
+        raise ValueError(f"row {number} has a size that cannot be drawn: {row}")
     profile = template_profile(galaxies.planes[0, plane], spec, matrix)
     return profile.withFlux(float(galaxies.fluxes[0, 0]))

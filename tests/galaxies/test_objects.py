@@ -50,6 +50,10 @@ class TestToGalsim:
             lively.to_galsim(table[1])
         with pytest.raises(ValueError, match="row must be one row, got a table of 5"):
             lively.to_galsim(table)
+        for radius in (1e-300, 1e-160, 1e300):
+            table["half_light_radius"][2] = radius * u.arcsec
+            with pytest.raises(ValueError, match="row 2 has a size that cannot be drawn"):
+                lively.to_galsim(table[2])
 
 
 class TestComplete:
