@@ -72,6 +72,26 @@ figure.tight_layout()
 plt.show()
 
 # %%
+# The same for the smaller scale, 256 pixels for 100 Mpc, in slabs of 3.1 Mpc.
+
+matter, sigma8 = simulated["100mpc_cosmology"]
+emulated = emulate_density_maps(
+    2, box_size=100 * u.Mpc, cosmology=flat(matter), sigma8=sigma8, rng=1
+)
+figure, axes = plt.subplots(2, 2, figsize=(9, 9.2))
+for line, maps in zip(axes, (simulated["100mpc_maps"], emulated.data), strict=True):
+    for axis, values in zip(line, maps, strict=True):
+        axis.imshow(
+            np.log10(values.astype(float) + 0.02), vmin=-1.5, vmax=1.8, cmap="magma", origin="lower"
+        )
+        axis.set(xticks=[], yticks=[])
+axes[0, 0].set_ylabel("simulated")
+axes[1, 0].set_ylabel("emulated")
+figure.suptitle(f"100 Mpc, matter density {matter:.3f}, sigma8 {sigma8:.3f}, z = 0")
+figure.tight_layout()
+plt.show()
+
+# %%
 # One seed through five cosmologies: the same structure, more or less evolved. What
 # differs between two such maps is what the cosmology does.
 

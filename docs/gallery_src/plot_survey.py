@@ -7,10 +7,8 @@ does with a real image: detect, classify, and, for once, compare with the truth.
 """
 
 # %%
-# A slab of the universe at redshift 1, of which the field sees the middle: five pixels of
-# the map.
-
-from itertools import pairwise
+# A slab of the universe at redshift 1, of which the field sees the middle: 25 pixels of the map.
+# Galaxies as bright as these are much nearer; a distant slab has more structure in a small field.
 
 import astropy.units as u
 import matplotlib.pyplot as plt
@@ -33,7 +31,7 @@ from astrodlkit import (
 )
 
 SIDE, SCALE, BANDS = 1500, 0.396, ("g", "r", "i")
-pixel = describe_model("cosmicweb-500mpc").maps.pixel * u.Mpc
+pixel = describe_model("cosmicweb-100mpc").maps.pixel * u.Mpc
 maps = emulate_density_maps(1, box_size=64 * pixel, shape=(64, 64), redshift=1, rng=1)
 field = (SIDE * SCALE * u.arcsec).to_value(u.rad) * Planck18.comoving_distance(1) / pixel
 
@@ -96,27 +94,39 @@ catalog = SourceCatalog(image.data, segments, wcs=wcs)
 found = QTable(catalog.to_table(columns=["label", "sky_centroid", "segment_flux", "kron_flux"]))
 
 # %%
-# Which galaxies were found, and with which flux.
+# Which galaxies were found, and with which flux. A galaxy and a detection belong together if each
+# is the other's nearest.
 
-where = SkyCoord(galaxies["position"])
-nearest, distance, _ = where.match_to_catalog_sky(found["sky_centroid"])
-matched = distance < 1.5 * u.arcsec
-edges = np.arange(15, 20)
-for low, high in pairwise(edges):
-    rows = (galaxies["mag"] >= low) & (galaxies["mag"] < high)
-    if rows.any():
-        print(f"r {low} to {high}: {matched[rows].mean():4.0%} of {rows.sum()} found")
+where, seen_at = SkyCoord(galaxies["position"]), found["sky_centroid"]
+nearest, distance, _ = where.match_to_catalog_sky(seen_at)
+back, _, _ = seen_at.match_to_catalog_sky(where)
+matched = (distance < 1.5 * u.arcsec) & (back[nearest] == np.arange(n))
 wanted = 10 ** (-0.4 * (galaxies["mag"][matched] - 22.5))
 error = -2.5 * np.log10(found["kron_flux"][nearest[matched]] / wanted)
 spread = 1.4826 * np.median(np.abs(error - np.median(error)))
 print(f"Kron - true magnitude: {np.median(error):+.3f}, scatter {spread:.3f} (N = {matched.sum()})")
 
+edges = np.arange(15, 20, 0.5)
+every, _ = np.histogram(galaxies["mag"], edges)
+seen, _ = np.histogram(galaxies["mag"][matched], edges)
+some = every > 0
+part = seen[some] / every[some]
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+axes[0].errorbar(
+    (edges[:-1] + 0.25)[some], part, np.sqrt(part * (1 - part) / every[some]), fmt="o", capsize=2
+)
+axes[0].set(xlabel="true r", ylabel="found", ylim=(0, 1.05))
+axes[1].plot(galaxies["mag"][matched], error, ".", alpha=0.6)
+axes[1].axhline(0, color="gray", lw=1)
+axes[1].set(xlabel="true r", ylabel="Kron - true magnitude", ylim=(-0.6, 0.6))
+figure.tight_layout()
+
 # %%
-# And classified: what was asked for, against what the network sees.
+# And classified: what was asked for, against what the network sees. The size of its stamps is that
+# of the measured galaxies.
 
 sample = found[nearest[matched]]
-# A Petrosian-90 radius is about twice the half-light radius.
-sample["petroR90"] = 2.3 * galaxies["half_light_radius"][matched]
+sample["petroR90"] = catalog.fluxfrac_radius(0.9)[nearest[matched]].value * SCALE * u.arcsec
 result = classify_cutouts(sample, images)
 asked, seen = np.asarray(galaxies["class"][matched]), np.asarray(result["class"])
 table = np.array([[((asked == a) & (seen == b)).sum() for b in kinds] for a in kinds])

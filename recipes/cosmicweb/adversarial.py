@@ -51,7 +51,7 @@ class AdversarialTask(lightning.LightningModule):
         Weight of the gradients' squares.
     penalty_every : int
         Steps between those with gradients.
-    spectrum_weight, values_weight, shapes_weight : float
+    spectrum_weight, values_weight, shapes_weight, lattice_weight : float
         Of what holds the network.
     seed : int
         Of noise and pieces.
@@ -71,6 +71,7 @@ class AdversarialTask(lightning.LightningModule):
         spectrum_weight: float = 3.0,
         values_weight: float = 3.0,
         shapes_weight: float = 30.0,
+        lattice_weight: float = 100.0,
         seed: int = 0,
         critic: dict[str, Any] | None = None,
     ) -> None:
@@ -86,6 +87,7 @@ class AdversarialTask(lightning.LightningModule):
             "spectrum": spectrum_weight,
             "values": values_weight,
             "shapes": shapes_weight,
+            "lattice": lattice_weight,
         }
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
@@ -120,6 +122,7 @@ class AdversarialTask(lightning.LightningModule):
             "spectrum": self._spectrum_loss(made, web, conditions),
             "values": self._values_loss(made, web),
             "shapes": self.shapes(made, true, self.network.standard(conditions)),
+            "lattice": self._lattice_loss(made - web),
         }
         optimizer.zero_grad()
         self.manual_backward(sum(self.weights.get(n, 1.0) * part for n, part in losses.items()))
@@ -190,6 +193,20 @@ class AdversarialTask(lightning.LightningModule):
         ends = torch.tensor([-30, -10, -3, 2, 9, 29]) % found.shape[1]
         at = torch.cat([at, ends])
         return (found[:, at].mean(0) - start[:, at].mean(0)).square().mean()
+
+    def _lattice_loss(self, added: Tensor) -> Tensor:
+        """
+        Variance of the mean, and of the mean square, of what is added, over places in a block.
+
+        A network that halves maps knows where in its blocks of 16 pixels it is, and would put a
+        clump into each.
+        """
+        step = self.network.network.step
+        loss = added.new_zeros(())
+        for values in (added, added.square()):
+            blocks = values.unfold(1, step, step).unfold(2, step, step)
+            loss = loss + blocks.mean((0, 1, 2)).var()
+        return loss
 
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
         """Adam without momentum, up and along a cosine to zero."""

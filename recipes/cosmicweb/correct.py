@@ -8,8 +8,8 @@ from scipy.special import ndtri
 
 from astrodlkit.networks import DensityMapNetwork
 
-# Maps for each snapshot, and rounds: what is corrected of the one changes the other.
-N_MAPS, ROUNDS = 12, 8
+# Pixels for each snapshot, and rounds: what is corrected of the one changes the other.
+N_PIXELS, ROUNDS = 12 * 128**2, 8
 # Of the polynomials' terms: those of the second degree and below.
 N_TERMS = 10
 # Part of what the spectrum is off that is corrected in a round.
@@ -22,7 +22,13 @@ TAIL, SLOPES = 45, (0.2, 1.5)
 
 @torch.inference_mode()
 def correct(
-    network: DensityMapNetwork, power: torch.Tensor, boxes: list[Box], seed: int, *, web: bool
+    network: DensityMapNetwork,
+    power: torch.Tensor,
+    boxes: list[Box],
+    seed: int,
+    *,
+    web: bool,
+    side: int | None = None,
 ) -> None:
     """
     Fit ``web_correction`` or ``last_correction`` of the network.
@@ -34,22 +40,25 @@ def correct(
     power : `~torch.Tensor`
         Of the densities, from ``prior.make_network``.
     boxes : list of Box
-        Whose cosmologies and redshifts are taken, and whose size.
+        Whose cosmologies and redshifts are taken.
     seed : int
         Of the noise.
     web : bool
         Whether it is the web's, before there is a network, or the last.
+    side : int, optional
+        Pixels of the maps; by default those of the boxes.
     """
     correction = network.web_correction if web else network.last_correction
     correction.filter.zero_()
     correction.shift.zero_()
-    side = boxes[0].settings["side"]
+    side = side or boxes[0].settings["side"]
+    n_maps = max(1, N_PIXELS // side**2)
     known = torch.from_numpy(np.concatenate([conditions(box) for box in boxes])).float()
-    rows = [row.expand(N_MAPS, 3) for row in known]
+    rows = [row.expand(n_maps, 3) for row in known]
     generator = torch.Generator().manual_seed(seed)
     fields = []
     for row in rows:
-        noise = torch.randn(N_MAPS, network.n_channels, side, side, generator=generator)
+        noise = torch.randn(n_maps, network.n_channels, side, side, generator=generator)
         start = network.gaussian(noise[:, :2], row)
         fields.append(network.web(start, row) if web else network.shaped(start, noise[:, 2:], row))
 

@@ -48,6 +48,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--start", type=Path, help="folder of an earlier training to begin from")
+    parser.add_argument("--rate", type=float, default=3e-4)
+    parser.add_argument("--decay", type=float, default=0.999, help="of the average of the weights")
     parser.add_argument("--whole", action="store_true", help="learn from boxes of the whole side")
     parser.add_argument("--seed", type=int, default=SEED)
     add_process_options(parser)
@@ -68,7 +71,13 @@ def main() -> None:
         own.replace(prior)
     last = args.folder / "last.ckpt"
     done = torch.load(last, weights_only=True)["global_step"] // 2 if last.exists() else 0
-    task = AdversarialTask(network, power, max_steps=args.steps, seed=args.seed)
+    task = AdversarialTask(
+        network, power, max_steps=args.steps, rate=args.rate, critic_rate=4 / 3 * args.rate,
+        seed=args.seed,
+    )  # fmt: skip
+    if args.start and not done:
+        earlier = torch.load(args.start / "last.ckpt", weights_only=True)["state_dict"]
+        task.load_state_dict(earlier, strict=False)
     fit(
         task,
         DataLoader(Slabs(taught, args.batch_size, args.seed, done), batch_size=None),
@@ -78,14 +87,16 @@ def main() -> None:
         stop_at=args.stop_at and 2 * args.stop_at,
         seed=args.seed,
         precision="32-true",
-        decay=0.999,
+        decay=args.decay,
         checkpoint_every=500,
         **process_options(args, partial=True),
     )
     if this_process().rank > 0:
         return
     torch.save(network.state_dict(), args.folder / "uncorrected.pt")
-    correct(network, power, boxes, args.seed, web=False)
+    # Long waves make the peaks that a network adds to higher.
+    side = taught[0].settings["side"]
+    correct(network, power, boxes, args.seed, web=False, side=side)
     torch.save(network.state_dict(), args.folder / "network.pt")
 
 
