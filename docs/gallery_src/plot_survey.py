@@ -7,8 +7,9 @@ does with a real image: detect, classify, and, for once, compare with the truth.
 """
 
 # %%
-# A slab of the universe at redshift 1, of which the field sees the middle: 25 pixels of the map.
-# Galaxies as bright as these are much nearer; a distant slab has more structure in a small field.
+# Thirty slabs of the universe at redshift 1, one behind another, of which the field sees the
+# middle: 25 pixels of the maps. Galaxies as bright as these are much nearer; distant slabs have
+# more structure in a small field.
 
 import astropy.units as u
 import matplotlib.pyplot as plt
@@ -32,7 +33,7 @@ from astrodlkit import (
 
 SIDE, SCALE, BANDS = 1500, 0.396, ("g", "r", "i")
 pixel = describe_model("cosmicweb-100mpc").maps.pixel * u.Mpc
-maps = emulate_density_maps(1, box_size=64 * pixel, shape=(64, 64), redshift=1, rng=1)
+maps = emulate_density_maps(30, box_size=64 * pixel, shape=(64, 64), redshift=1, rng=1)
 field = (SIDE * SCALE * u.arcsec).to_value(u.rad) * Planck18.comoving_distance(1) / pixel
 
 # %%
@@ -41,7 +42,7 @@ field = (SIDE * SCALE * u.arcsec).to_value(u.rad) * Planck18.comoving_distance(1
 
 rng = np.random.default_rng(2)
 places = 32 + (np.indices((SIDE // 10, SIDE // 10)) / (SIDE // 10) - 0.5) * float(field)
-density = np.maximum(map_coordinates(maps.data[0], places, order=3), 1e-3)
+density = map_coordinates(maps.data.mean(axis=0), places, order=1)
 n = rng.poisson(250)
 cells = rng.choice(density.size, n, p=density.ravel() / density.sum())
 y, x = (np.array(np.unravel_index(cells, density.shape)) + rng.random((2, n))) * 10 - 0.5
