@@ -127,7 +127,7 @@ figure.tight_layout()
 # of the measured galaxies.
 
 sample = found[nearest[matched]]
-sample["petroR90"] = catalog.fluxfrac_radius(0.9)[nearest[matched]].value * SCALE * u.arcsec
+sample["petroR90"] = catalog.flux_radius(0.9)[nearest[matched]].value * SCALE * u.arcsec
 result = classify_cutouts(sample, images)
 asked, seen = np.asarray(galaxies["class"][matched]), np.asarray(result["class"])
 table = np.array([[((asked == a) & (seen == b)).sum() for b in kinds] for a in kinds])
