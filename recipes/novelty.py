@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from scipy.stats import mannwhitneyu
 
 from astrodlkit import Cutouts, load_model
 from astrodlkit.specs import InputSpec
@@ -119,18 +118,6 @@ def drawn_artefacts(
 RECIPES = {"efigi": defective_galaxies, "first-radio": defective_sources}
 
 
-def area(
-    usual: np.ndarray, far: np.ndarray, rng: np.random.Generator, n: int = 500
-) -> tuple[float, float]:
-    """Probability that one of ``far`` is farther than one of ``usual``, and its error."""
-
-    def once(a: np.ndarray, b: np.ndarray) -> float:
-        return float(mannwhitneyu(b, a, method="asymptotic").statistic) / (len(a) * len(b))
-
-    again = [once(rng.choice(usual, len(usual)), rng.choice(far, len(far))) for _ in range(n)]
-    return once(usual, far), float(np.std(again))
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
@@ -142,6 +129,7 @@ def main() -> None:
     args = parser.parse_args()
     sys.path[1:1] = [str(HERE / args.recipe), str(HERE / "galaxyzoo2")]
     cutouts, _ = import_module("validate").judged(args.data)
+    area = import_module("separation").area
     classifier = load_model(args.model or args.recipe, device="cpu")
     rng = np.random.default_rng(args.seed)
 

@@ -1,4 +1,4 @@
-"""What files must survive: runs that are killed, and disks that are full."""
+"""What tests of several rooms share: killed runs, full disks, and a simulator."""
 
 import errno
 import os
@@ -8,6 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
+
+from astrodlkit.networks import build
+from astrodlkit.pretrained import ModelCard, save_model
+from astrodlkit.specs import TemplateSpec
+
+DOMAIN = {"axis_ratio": (0.1, 1), "sersic_index": (0.5, 5), "g_r": (0, 1.2), "r_i": (-0.1, 0.6)}
 
 # Kills runs after some steps, and some moments more. What runs is put before it: write(path).
 KILLS = """
@@ -160,3 +167,30 @@ def full_disk(tmp_path, small_disk, contents):
         assert sorted(each.name for each in tmp_path.iterdir()) == sorted([name, "whole"])
 
     return check
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory):
+    """Folder of a network that was never trained; no two of its templates are the same."""
+    card = ModelCard(
+        name="profiles",
+        title="Sersic profiles",
+        task="simulate",
+        architecture="galaxy-templates",
+        options={
+            "condition_names": list(DOMAIN), "widths": [8, 8, 8, 8], "n_global": 4, "n_local": 1,
+            "n_table": 16,
+        },
+        templates=TemplateSpec(
+            side=80, half_light=9, bands=("g", "r", "i"), reference="r", psf_fwhm=0.3,
+            psf_fwhm_95=0.5, domain=DOMAIN,
+        ),
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(1)
+        network = build(card.architecture, **card.options)
+        for parameter in network.decoder.leave.parameters():
+            parameter.normal_(std=0.2)
+    folder = tmp_path_factory.mktemp("model")
+    save_model(folder, card, network)
+    return folder

@@ -94,7 +94,7 @@ def classify_cutouts(
         What `~astrodlkit.extract_cutouts` takes: NDData, CCDData,
         ``(array, wcs)``, an HDU, a FITS path, an array, or a dict or list of
         these, one for each band; or many images: a
-        `~astrodlkit.cutouts.TileIndex`, its table or its Parquet file.
+        `~astrodlkit.cutouts.TileIndex`, its table or the path or URL of its Parquet file.
     model : str, path or `CutoutClassifier`; or a list of these
         A name of `~astrodlkit.list_models`, a path, or a loaded model. Of
         several with the same output the answers are averaged.

@@ -10,7 +10,6 @@ from astropy.table import QTable
 from .._flags import decode_flags
 from ._input import check_table_file, read_table_file
 from ._output import check_output, replace_file
-from ._stamps import first_stamps
 
 __all__ = ["simulate"]
 
@@ -28,7 +27,7 @@ def simulate(args: argparse.Namespace) -> None:
     args : `argparse.Namespace`
         The options, as `astrodlkit.cli.main` reads them.
     """
-    from ..cutouts._store import read_flags
+    from ..cutouts._store import read_first, read_flags
     from ..engine._unfinished import check_target
     from ..galaxies._files import FORMATS
     from ..galaxies._simulate import find_simulator
@@ -59,7 +58,7 @@ def simulate(args: argparse.Namespace) -> None:
         progress=False if args.no_progress else None,
         **options,
     )
-    first = first_stamps(args.output, _SHOWN)
+    first = read_first(args.output, _SHOWN)
     print(f"{_in_words(first, read_flags(args.output))}: {args.output}")
     if args.preview is not None and len(first):
         from ..galaxies import plot_cutouts

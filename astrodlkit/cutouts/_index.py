@@ -14,6 +14,7 @@ from astropy.table import Column, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs.utils import proj_plane_pixel_area
 
+from .._optional import import_optional
 from .._typing import PathLike
 from ..exceptions import AstrodlkitWarning
 from ._arrays import celestial
@@ -22,7 +23,7 @@ from ._footprints import footprint_of
 from ._grids import quiet_wcs
 from ._remote import is_url, open_remote
 
-__all__ = ["find_fits", "index_images"]
+__all__ = ["find_fits", "index_images", "read_index"]
 
 _SUFFIXES = (".fits", ".fit", ".fts")
 _PACKED = (".fz", ".gz", ".bz2", ".xz")
@@ -207,3 +208,26 @@ def _wanted(hdu: Any, number: int, which: int | str | None) -> bool:
     if isinstance(which, str):
         return fnmatch(hdu.name.upper(), which.upper())
     return which is None or number == which
+
+
+def read_index(path: PathLike) -> Table:
+    """The table of an index at a path or a URL; relative paths in it begin where it is."""
+    place = str(path)
+    if Path(place).suffix.lower() == ".parquet":
+        import_optional("pyarrow", extra="parquet", purpose="to read Parquet files")
+    folder = place.rpartition("/")[0] if is_url(place) else None
+    if folder is None:
+        table = Table.read(Path(place))
+    else:
+        fsspec = import_optional("fsspec", extra="remote", purpose="for an index at a URL")
+        with fsspec.open(place, "rb") as stream:
+            table = Table.read(stream, format="parquet")
+    if "path" in table.colnames:
+        table["path"] = [_beside(str(each), Path(place), folder) for each in table["path"]]
+    return table
+
+
+def _beside(path: str, index: Path, folder: str | None) -> str:
+    if is_url(path) or Path(path).is_absolute():
+        return path
+    return str(index.parent / path) if folder is None else f"{folder}/{path}"

@@ -22,7 +22,16 @@ from ._positions import read_table
 if TYPE_CHECKING:
     from ._cutouts import Cutouts
 
-__all__ = ["from_table", "plain_table", "read", "read_flags", "read_meta", "to_table", "write"]
+__all__ = [
+    "from_table",
+    "plain_table",
+    "read",
+    "read_first",
+    "read_flags",
+    "read_meta",
+    "to_table",
+    "write",
+]
 
 # Upper case and short: FITS keywords are.
 _META = "CUTOUTS"
@@ -138,6 +147,31 @@ def read(path: PathLike) -> "Cutouts":
     return from_table(table)
 
 
+def read_first(path: Path, n: int) -> "Cutouts":
+    """
+    The first cutouts in a file that may be larger than the memory.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        A file that `read` reads.
+    n : int
+        How many, at most.
+
+    Returns
+    -------
+    cutouts : `~astrodlkit.Cutouts`
+        In their order.
+    """
+    if path.suffix.lower() == ".zarr":
+        return from_table(_read_zarr(path, n))
+    if path.suffix.lower() in (".h5", ".hdf5"):
+        with _open_hdf5(path) as file:
+            return from_table(_rebuilt(file["cutouts"][:n], _hdf5_header(file)))
+    with fits.open(path) as hdus:
+        return from_table(QTable.read(fits.BinTableHDU(hdus[1].data[:n], hdus[1].header)))
+
+
 def read_meta(path: Path) -> dict[str, Any]:
     """
     The meta of cutouts in a file, without the pixels.
@@ -156,10 +190,8 @@ def read_meta(path: Path) -> dict[str, Any]:
         if path.suffix.lower() == ".zarr":
             text = _zarr_header(_open_zarr(path))["meta"][_META]
         elif path.suffix.lower() in (".h5", ".hdf5"):
-            h5py = import_optional("h5py", extra="hdf5", purpose="for HDF5 files")
-            with h5py.File(path) as file:
-                lines = [line.decode() for line in file["cutouts.__table_column_meta__"]]
-            text = get_header_from_yaml(lines)["meta"][_META]
+            with _open_hdf5(path) as file:
+                text = _hdf5_header(file)["meta"][_META]
         else:
             text = fits.getheader(path, 1)[_META]
         about: dict[str, Any] = json.loads(text)["meta"]
@@ -185,11 +217,20 @@ def read_flags(path: Path) -> NDArray[np.int32]:
     if path.suffix.lower() == ".zarr":
         return np.asarray(_open_zarr(path)["flags"][:], np.int32)
     if path.suffix.lower() in (".h5", ".hdf5"):
-        h5py = import_optional("h5py", extra="hdf5", purpose="for HDF5 files")
-        with h5py.File(path) as file:
+        with _open_hdf5(path) as file:
             return np.asarray(file["cutouts"].fields("flags")[:], np.int32)
     with fits.open(path) as hdus:
         return np.array(hdus[1].data["flags"], np.int32)
+
+
+def _open_hdf5(path: Path) -> Any:
+    return import_optional("h5py", extra="hdf5", purpose="for HDF5 files").File(path)
+
+
+def _hdf5_header(file: Any) -> dict[str, Any]:
+    lines = [line.decode() for line in file["cutouts.__table_column_meta__"]]
+    header: dict[str, Any] = get_header_from_yaml(lines)
+    return header
 
 
 def _open_zarr(path: Path) -> Any:
@@ -204,14 +245,20 @@ def _zarr_header(group: Any) -> dict[str, Any]:
     return header
 
 
-def _read_zarr(path: Path) -> QTable:
-    """A table whose columns are arrays of a Zarr folder, and the rest an attribute."""
+def _read_zarr(path: Path, n: int | None = None) -> QTable:
+    """A table whose columns are arrays of a Zarr folder, and the rest an attribute; ``n`` rows."""
     group = _open_zarr(path)
     try:
         header = _zarr_header(group)
-        columns = {column["name"]: group[column["name"]][:] for column in header["datatype"]}
+        rows = {column["name"]: group[column["name"]][:n] for column in header["datatype"]}
     except (KeyError, ValueError, AttributeError) as exc:
         raise OSError(f"{path} is damaged or does not hold cutouts: {exc}") from exc
+    return _rebuilt(rows, header)
+
+
+def _rebuilt(rows: Any, header: dict[str, Any]) -> QTable:
+    """A table of columns of numbers, and what astropy wrote of them."""
+    columns = {column["name"]: rows[column["name"]] for column in header["datatype"]}
     table = QTable(columns, meta=header["meta"], copy=False)
     for column in header["datatype"]:
         if "unit" in column:

@@ -13,7 +13,7 @@ __all__ = ["TilePlan", "read_tiles"]
 
 
 def read_tiles(data: Any) -> TileIndex | None:
-    """An index of images out of what may be one: an index, its table, or a Parquet file."""
+    """An index of images out of what may be one: an index, its table, or where its file is."""
     if isinstance(data, TileIndex):
         return data
     if isinstance(data, Table):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,15 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from .._flags import Flag
-from .._optional import import_optional
 from .._typing import PathLike
 from ._alike import blank_like, misfits
 from ._cutouts import Cutouts
 from ._footprints import Footprints, unit_vectors
 from ._image import Image
+from ._index import read_index
 from ._opened import OpenImages
 from ._positions import read_positions
-from ._remote import BadImageError, is_url, strips
+from ._remote import BadImageError, strips
 from ._sizes import read_size
 
 __all__ = ["TileIndex", "on_sky"]
@@ -107,22 +106,15 @@ class TileIndex:
         Parameters
         ----------
         path : path-like
-            Any table that astropy reads; relative paths in it begin at its
-            folder.
+            Any table that astropy reads, or the URL of a Parquet file; relative
+            paths in it begin at its folder.
 
         Returns
         -------
         index : TileIndex
             The index.
         """
-        path = Path(path)
-        if path.suffix.lower() == ".parquet":
-            import_optional("pyarrow", extra="parquet", purpose="to read Parquet files")
-        table = Table.read(path)
-        if "path" in table.colnames:
-            places = [str(each) for each in table["path"]]
-            table["path"] = [each if is_url(each) else str(path.parent / each) for each in places]
-        return cls(table)
+        return cls(read_index(path))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self.table)} images, bands {', '.join(self.bands)}>"

@@ -10,8 +10,8 @@ from typing import Any
 
 from astropy.table import Table
 
-from .._optional import import_optional
 from ..cutouts import TileIndex, read_images
+from ..cutouts._remote import is_url
 from ..engine import fingerprint
 
 __all__ = ["Images", "find_images", "open_images"]
@@ -76,13 +76,13 @@ def find_images(data: Any) -> Images:
     paths = _paths(data)
     found = Images(paths, fingerprint(paths))
     if found.is_index:
-        return Images(paths, fingerprint(_read_index(paths)))
+        return Images(paths, fingerprint(TileIndex.read(paths)))
     return found
 
 
 def _paths(data: Any) -> Any:
     """Paths that mean the same in another working folder."""
-    if _is_url(data) and str(data).lower().endswith(".parquet"):
+    if isinstance(data, str) and is_url(data) and data.lower().endswith(".parquet"):
         return data
     if isinstance(data, str | _PathLike):
         return _path(data)
@@ -103,33 +103,12 @@ def _path(path: Any) -> str:
             f"data must name a FITS file for each band, got {type(path).__name__}: workers open "
             "the images themselves"
         )
-    if _is_url(path):
+    if is_url(str(path)):
         raise ValueError(
             f"data: {path}: FITS files at URLs are read through an index of them, for example "
             f"that of astrodlkit.cutouts.index_images([{path!r}])"
         )
     return str(Path(path).absolute())
-
-
-def _is_url(path: Any) -> bool:
-    """Whether a path is for fsspec."""
-    return isinstance(path, str) and "://" in path
-
-
-def _read_index(place: str) -> TileIndex:
-    """The index at a path or a URL; relative paths in it begin where it is."""
-    if not _is_url(place):
-        return TileIndex.read(place)
-    fsspec = import_optional("fsspec", extra="remote", purpose="for an index of images at a URL")
-    with fsspec.open(place, "rb") as stream:
-        table = Table.read(stream, format="parquet")
-    if "path" in table.colnames:
-        folder = place.rpartition("/")[0]
-        places = [str(each) for each in table["path"]]
-        table["path"] = [
-            each if _is_url(each) or each.startswith("/") else f"{folder}/{each}" for each in places
-        ]
-    return TileIndex(table)
 
 
 def open_images(images: Images) -> Any:
@@ -161,7 +140,7 @@ def _opened(images: Images) -> Any:
     if isinstance(source, Table):
         return TileIndex(source)
     if images.is_index:
-        index = _read_index(source)
+        index = TileIndex.read(source)
         if fingerprint(index) != images.digest:
             raise ValueError(f"the index {source} is another one than where the call was made")
         return index

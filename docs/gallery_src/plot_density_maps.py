@@ -34,18 +34,23 @@ emulated = emulate_density_maps(48, cosmology=flat(matter), sigma8=sigma8, rng=1
 # Above two simulated maps, below two emulated ones, on one logarithmic scale. They have no
 # structure in common: the emulator is given the cosmology, not the box.
 
-figure, axes = plt.subplots(2, 2, figsize=(9, 9.2))
-for line, maps in zip(axes, (simulated["500mpc_maps"], emulated.data), strict=True):
-    for axis, values in zip(line, maps, strict=False):
-        axis.imshow(
-            np.log10(values.astype(float) + 0.05), vmin=-1, vmax=1.3, cmap="magma", origin="lower"
-        )
-        axis.set(xticks=[], yticks=[])
-axes[0, 0].set_ylabel("simulated")
-axes[1, 0].set_ylabel("emulated")
-figure.suptitle(f"500 Mpc, matter density {matter:.3f}, sigma8 {sigma8:.3f}, z = 0")
-figure.tight_layout()
-plt.show()
+
+def beside(simulated, emulated, title, empty, limits):
+    figure, axes = plt.subplots(2, 2, figsize=(9, 9.2))
+    for line, maps in zip(axes, (simulated, emulated[:2]), strict=True):
+        for axis, values in zip(line, maps, strict=True):
+            logs = np.log10(values.astype(float) + empty)
+            axis.imshow(logs, vmin=limits[0], vmax=limits[1], cmap="magma", origin="lower")
+            axis.set(xticks=[], yticks=[])
+    axes[0, 0].set_ylabel("simulated")
+    axes[1, 0].set_ylabel("emulated")
+    figure.suptitle(title)
+    figure.tight_layout()
+    plt.show()
+
+
+title = f"500 Mpc, matter density {matter:.3f}, sigma8 {sigma8:.3f}, z = 0"
+beside(simulated["500mpc_maps"], emulated.data, title, empty=0.05, limits=(-1, 1.3))
 
 # %%
 # Their spectra: mean and, as bands, the scatter from map to map.
@@ -78,18 +83,8 @@ matter, sigma8 = simulated["100mpc_cosmology"]
 emulated = emulate_density_maps(
     2, box_size=100 * u.Mpc, cosmology=flat(matter), sigma8=sigma8, rng=1
 )
-figure, axes = plt.subplots(2, 2, figsize=(9, 9.2))
-for line, maps in zip(axes, (simulated["100mpc_maps"], emulated.data), strict=True):
-    for axis, values in zip(line, maps, strict=True):
-        axis.imshow(
-            np.log10(values.astype(float) + 0.02), vmin=-1.5, vmax=1.8, cmap="magma", origin="lower"
-        )
-        axis.set(xticks=[], yticks=[])
-axes[0, 0].set_ylabel("simulated")
-axes[1, 0].set_ylabel("emulated")
-figure.suptitle(f"100 Mpc, matter density {matter:.3f}, sigma8 {sigma8:.3f}, z = 0")
-figure.tight_layout()
-plt.show()
+title = f"100 Mpc, matter density {matter:.3f}, sigma8 {sigma8:.3f}, z = 0"
+beside(simulated["100mpc_maps"], emulated.data, title, empty=0.02, limits=(-1.5, 1.8))
 
 # %%
 # One seed through five cosmologies: the same structure, more or less evolved. What

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from defects import Sky, add_light, as_cutouts, pictures_of
 from labels import LabelledGalaxies
-from scipy.stats import mannwhitneyu
+from separation import area
 from torch.nn.functional import interpolate
 
 from astrodlkit import Cutouts, load_model
@@ -185,18 +185,6 @@ def figures(
 
         draw(drawn, usual, novelties, dict(zip(novelties, measured, strict=True)), spec)
     return measured
-
-
-def area(
-    usual: np.ndarray, far: np.ndarray, rng: np.random.Generator, n: int = 500
-) -> tuple[float, float]:
-    """Probability that one of ``far`` is farther than one of ``usual``, and its error."""
-
-    def once(a: np.ndarray, b: np.ndarray) -> float:
-        return float(mannwhitneyu(b, a, method="asymptotic").statistic) / (len(a) * len(b))
-
-    again = [once(rng.choice(usual, len(usual)), rng.choice(far, len(far))) for _ in range(n)]
-    return once(usual, far), float(np.std(again))
 
 
 def main() -> None:

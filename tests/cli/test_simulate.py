@@ -3,54 +3,23 @@
 import astropy.units as u
 import numpy as np
 import pytest
-import torch
 from astropy.io import fits
 from astropy.table import QTable, Table
 from numpy.testing import assert_allclose, assert_array_equal
 
 from astrodlkit import Cutouts, load_model
 from astrodlkit.cli import main
-from astrodlkit.cli._stamps import first_stamps
-from astrodlkit.networks import build
-from astrodlkit.pretrained import ModelCard, save_model
-from astrodlkit.specs import TemplateSpec
+from astrodlkit.cutouts._store import read_first
 
 pytest.importorskip("galsim")
 
-DOMAIN = {"axis_ratio": (0.1, 1), "sersic_index": (0.5, 5), "g_r": (0, 1.2), "r_i": (-0.1, 0.6)}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A network that has learned nothing: Sersic profiles."""
-    card = ModelCard(
-        name="profiles",
-        title="Sersic profiles",
-        task="simulate",
-        architecture="galaxy-templates",
-        options={
-            "condition_names": list(DOMAIN), "widths": [8, 8, 8, 8], "n_global": 4, "n_local": 1,
-            "n_table": 16,
-        },
-        templates=TemplateSpec(
-            side=80, half_light=9, bands=("g", "r", "i"), reference="r", psf_fwhm=0.3,
-            psf_fwhm_95=0.5, domain=DOMAIN,
-        ),
-    )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        network = build(card.architecture, **card.options)
-    folder = tmp_path_factory.mktemp("model")
-    save_model(folder, card, network)
-    return folder
-
 
 @pytest.fixture
-def run(capsys, model):
+def run(capsys, simulator):
     """Run the command; give its exit code, the lines on stdout, and those on stderr."""
 
     def run(*arguments):
-        code = main(["simulate", *map(str, arguments), "-m", str(model), "--no-progress"])
+        code = main(["simulate", *map(str, arguments), "-m", str(simulator), "--no-progress"])
         captured = capsys.readouterr()
         return code, captured.out.splitlines(), captured.err.splitlines()
 
@@ -72,7 +41,7 @@ def catalog(tmp_path):
 SMALL = ("--psf-fwhm", 0.7, "--pixel-scale", 0.2, "--shape", 24, "--seed", 3)
 
 
-def test_stamps_and_preview(run, catalog, tmp_path, model):
+def test_stamps_and_preview(run, catalog, tmp_path, simulator):
     out, png = tmp_path / "stamps.fits", tmp_path / "stamps.png"
     code, words, errors = run(
         catalog, *SMALL, "--bands", "g,r,i", "-o", out, "--preview", png, "--batch-size", 32
@@ -83,7 +52,7 @@ def test_stamps_and_preview(run, catalog, tmp_path, model):
     assert words[1] == f"picture: {png}"
     assert png.read_bytes().startswith(b"\x89PNG")
     stamps = Cutouts.read(out)
-    wanted = load_model(model).simulate(
+    wanted = load_model(simulator).simulate(
         QTable.read(catalog), psf=0.7 * u.arcsec, pixel_scale=0.2 * u.arcsec, shape=24,
         bands=("g", "r", "i"), rng=3,
     )  # fmt: skip
@@ -104,7 +73,7 @@ def test_other_formats(run, catalog, tmp_path, name):
     assert (code, errors) == (0, [])
     assert words == [f"70 galaxies from profiles, seed 3: {out}", f"picture: {png}"]
     stamps = Cutouts.read(out)
-    first = first_stamps(out, 20)
+    first = read_first(out, 20)
     assert_array_equal(first.data, stamps.data[:20])
     assert_array_equal(first.variance, stamps.variance[:20])
     assert (first.bands, first.unit, first.meta) == (stamps.bands, stamps.unit, stamps.meta)

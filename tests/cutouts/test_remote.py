@@ -12,7 +12,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 from numpy.testing import assert_allclose, assert_array_equal
 
-from astrodlkit import Flag
+from astrodlkit import Flag, extract_cutouts
 from astrodlkit.cutouts import TileIndex, index_images
 from astrodlkit.exceptions import AstrodlkitWarning
 
@@ -254,3 +254,17 @@ def test_a_missing_file_or_a_missing_server(wcs, coords, counted, cause, stops):
         with pytest.warns(AstrodlkitWarning, match=r"a\.fits"):
             ((_, flag),) = tiles.groups(coords, 8)
         assert flag & Flag.UNREADABLE
+
+
+def test_an_index_at_a_url(pixels, wcs, coords, tmp_path):
+    """Wherever an index is taken; relative paths in it begin where it is."""
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("pandas")
+    CCDData(pixels, unit="nJy", wcs=wcs).write(tmp_path / "a.fits")
+    index = index_images([str(tmp_path / "a.fits")])
+    wanted = TileIndex(index).extract(coords, 9)
+    index["path"] = ["a.fits"]
+    index.write(tmp_path / "tiles.parquet")
+    found = extract_cutouts(f"file://{tmp_path}/tiles.parquet", coords, 9)
+    assert_array_equal(found.data, wanted.data)
+    assert (found.flags == 0).all()

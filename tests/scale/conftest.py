@@ -16,8 +16,7 @@ from astropy.wcs import WCS
 from astrodlkit import CutoutClassifier, ModelCard
 from astrodlkit.cutouts import index_images
 from astrodlkit.networks import build
-from astrodlkit.pretrained import save_model
-from astrodlkit.specs import Head, InputSpec, LuptonStretch, OutputSpec, TemplateSpec
+from astrodlkit.specs import Head, InputSpec, LuptonStretch, OutputSpec
 
 HEADS = (
     Head(name="class", kind="classes", labels=("round", "disc", "star")),
@@ -30,7 +29,6 @@ HEADS = (
     ),
 )
 N, PATIENCE = 60, 600
-DOMAIN = {"axis_ratio": (0.1, 1), "sersic_index": (0.5, 5), "g_r": (0, 1.2), "r_i": (-0.1, 0.6)}
 
 
 @pytest.fixture(scope="session")
@@ -68,33 +66,6 @@ def model(tmp_path_factory):
         output=OutputSpec(heads=HEADS),
     )
     CutoutClassifier(card, module, device="cpu").save(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def simulator(tmp_path_factory):
-    """Folder of a network that was never trained; no two of its templates are the same."""
-    card = ModelCard(
-        name="profiles",
-        title="Sersic profiles",
-        task="simulate",
-        architecture="galaxy-templates",
-        options={
-            "condition_names": list(DOMAIN), "widths": [8, 8, 8, 8], "n_global": 4, "n_local": 1,
-            "n_table": 16,
-        },
-        templates=TemplateSpec(
-            side=80, half_light=9, bands=("g", "r", "i"), reference="r", psf_fwhm=0.3,
-            psf_fwhm_95=0.5, domain=DOMAIN,
-        ),
-    )  # fmt: skip
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(1)
-        network = build(card.architecture, **card.options)
-        for parameter in network.decoder.leave.parameters():
-            parameter.normal_(std=0.2)
-    folder = tmp_path_factory.mktemp("model")
-    save_model(folder, card, network)
     return folder
 
 
