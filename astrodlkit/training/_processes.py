@@ -53,7 +53,9 @@ def this_process() -> _Process:
     return _Process(distributed.get_rank(), distributed.get_world_size())
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
+def step_generator(
+    seed: int, step: int, device: torch.device | str = "cpu"
+) -> torch.Generator:
     """
     Random numbers of a step's own, others in each process.
 
@@ -65,11 +67,13 @@ def step_generator(seed: int, step: int) -> torch.Generator:
         Of the training.
     step : int
         Number of the step.
+    device : `torch.device` or str, optional
+        Where the numbers are made; those of another device are others.
 
     Returns
     -------
     generator : `torch.Generator`
-        On the CPU.
+        On that device.
 
     Examples
     --------
@@ -80,7 +84,7 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     True
     """
     rank, n = this_process()
-    return torch.Generator().manual_seed((1_000_003 * seed + step) * n + rank)
+    return torch.Generator(device).manual_seed((1_000_003 * seed + step) * n + rank)
 
 
 def add_process_options(parser: argparse.ArgumentParser) -> None:
