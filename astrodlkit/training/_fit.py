@@ -130,6 +130,9 @@ def fit(
             enable_model_summary=False,
             **{"accelerator": "auto", "devices": 1, **trainer},
         )
+        if runner.num_devices * runner.num_nodes == 1:
+            # The averaged weights are made where these are.
+            task.to(runner.strategy.root_device)
         runner.fit(task, batches, validation, ckpt_path=path if path.exists() else None)
     if patience is not None and best.best_model_path:
         # The averaged weights, as in every checkpoint.

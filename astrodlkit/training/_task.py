@@ -150,8 +150,9 @@ class LabelsTask(lightning.LightningModule):
         images = images.contiguous(memory_format=torch.channels_last)
         features = self.network.features(images)
         if generator is not None:
-            kept = torch.rand(features.shape, generator=generator) >= self.dropout
-            features = features * kept.to(features.device) / (1 - self.dropout)
+            drawn = torch.rand(features.shape, generator=generator, device=generator.device)
+            kept = (drawn >= self.dropout).to(features.device)
+            features = features * kept / (1 - self.dropout)
         scores = self.network.scores(features)
         losses = {}
         for head, known in zip(self.output.heads, labels, strict=True):
@@ -172,7 +173,7 @@ class LabelsTask(lightning.LightningModule):
     def training_step(self, batch: Sequence[Tensor], _: int) -> Tensor:
         """Loss of a batch, on views of its pictures."""
         pictures, *labels = batch
-        generator = step_generator(self.seed, self.global_step)
+        generator = step_generator(self.seed, self.global_step, pictures.device)
         views = self.augmentation(_unit(pictures), generator)
         return self.loss((views, *labels), generator)
 

@@ -93,10 +93,10 @@ class VotesTask(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
         """Loss of a batch: pictures and the nine kinds of labels."""
         pictures, *labels = batch
-        generator = step_generator(self.seed, self.global_step)
+        generator = step_generator(self.seed, self.global_step, pictures.device)
         views = self.augmentation(pictures.permute(0, 3, 1, 2).float() / 255, generator)
-        mean = torch.tensor(self.spec.mean)[:, None, None]
-        std = torch.tensor(self.spec.std)[:, None, None]
+        mean = views.new_tensor(self.spec.mean)[:, None, None]
+        std = views.new_tensor(self.spec.std)[:, None, None]
         images = ((views - mean) / std).contiguous(memory_format=torch.channels_last)
         features = self.dropout(self.network.features(images))
         with torch.autocast(features.device.type, enabled=False):
