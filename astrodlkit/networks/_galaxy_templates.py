@@ -91,7 +91,7 @@ class GalaxyTemplateNetwork(nn.Module):
         missing = {"axis_ratio", "sersic_index", "g_r", "r_i"} - set(condition_names)
         if missing:
             raise ValueError(f"condition_names must have {sorted(missing)} too")
-        self.condition_names = tuple(condition_names)
+        self.condition_names, self.widths = tuple(condition_names), tuple(widths)
         self.n_global, self.n_local = n_global, n_local
         self.n_latent = n_global + n_local * PLACES**2
         n = len(self.condition_names)
@@ -337,6 +337,6 @@ def _rows(maps: Tensor, at: Tensor, rows: Tensor) -> Tensor:
 
     ``at`` has the shape (n, m), ``rows`` is where the maps' rows are, one apart.
     """
-    at = at.clamp(float(rows[0]), float(rows[-1]))
+    at = at.clamp(rows[0], rows[-1])
     weights = (1 - (at[:, :, None] - rows).abs()).clamp_min(0)
     return weights[:, None] @ maps

@@ -1,6 +1,7 @@
 """Learning rates along a training."""
 
 import math
+from time import monotonic
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -8,7 +9,9 @@ from torch.optim.lr_scheduler import LambdaLR
 __all__ = ["warm_up_and_cosine"]
 
 
-def warm_up_and_cosine(optimizer: Optimizer, max_steps: int) -> LambdaLR:
+def warm_up_and_cosine(
+    optimizer: Optimizer, max_steps: int, *, minutes: float | None = None
+) -> LambdaLR:
     """
     A twentieth of the steps upwards, the rest along a cosine to zero.
 
@@ -18,6 +21,9 @@ def warm_up_and_cosine(optimizer: Optimizer, max_steps: int) -> LambdaLR:
         With the largest rates.
     max_steps : int
         Steps of the training.
+    minutes : float, optional
+        Where a training ends by the clock: how long it takes from now; the
+        part that is over stands for that of ``max_steps``.
 
     Returns
     -------
@@ -40,8 +46,11 @@ def warm_up_and_cosine(optimizer: Optimizer, max_steps: int) -> LambdaLR:
     """
     n_up = max(1, max_steps // 20)
     n_down = max(1, max_steps - n_up)
+    start = monotonic()
 
-    def factor(step: int) -> float:
+    def factor(step: float) -> float:
+        if minutes is not None:
+            step = max_steps * (monotonic() - start) / (60 * minutes)
         if step < n_up:
             return 0.05 + 0.95 * step / n_up
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - n_up) / n_down)))

@@ -1,5 +1,6 @@
 """What the three candidates learn: an autoencoder, a generator against a critic, and both."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
@@ -18,8 +19,13 @@ BFLOAT16 = resolve_precision("auto", torch.device("cpu"), difference=lambda: 0.0
 CANDIDATES = ("vae", "gan", "vae-gan")
 # What a template may be off where it is bright, and how many pixels are one independent number.
 TOLERANCE, PIXELS = 0.04, 8.0
+# Where there is a critic, pictures are compared in blocks of so many pixels: the rest is its own.
+COARSE = 4
 # Nats that each of a galaxy's latent numbers may have for nothing.
 FREE = 0.05
+# Standard deviation, in theirs, of what is added to the conditions that the critic is told: no two
+# galaxies have the same, and it would know each by them.
+VAGUE = 0.25
 
 
 class TemplateTask(lightning.LightningModule):
@@ -30,11 +36,11 @@ class TemplateTask(lightning.LightningModule):
     pixel may be off is its noise and a share of the light around it, so that noise costs nothing
     and is not worth a latent number. A flow learns beside it what numbers the encoder finds.
 
-    The critic sees a real template and a generated one of the same conditions side by side (a
-    relativistic pair: Jolicoeur-Martineau 2019, ICLR), with its gradients kept small at both (R1
-    and R2: Huang et al. 2024, NeurIPS); the generated one gets as much noise as the real one has.
-    Beside an autoencoder the generated one is what is made of the real one (Larsen et al. 2016,
-    ICML): of latent numbers that the flow draws, all would come to look alike.
+    The critic sees a real template and one of drawn latent numbers and the same conditions side by
+    side (a relativistic pair: Jolicoeur-Martineau 2019, ICLR), with its gradients kept small at
+    both (R1 and R2: Huang et al. 2024, NeurIPS); the generated one gets as much noise as the real
+    one has. The encoder has to find the numbers that were drawn (as Chen et al. 2016, NeurIPS;
+    Zhu et al. 2017, NeurIPS): without, galaxies of the same conditions come to look alike.
 
     Parameters
     ----------
@@ -44,6 +50,8 @@ class TemplateTask(lightning.LightningModule):
         Which of the two, or both.
     max_steps : int
         Of the network; each is beside one of the critic's.
+    minutes : float, optional
+        End by the clock instead.
     rate, critic_rate : float
         Largest learning rates; by default those of the candidate.
     gamma : float
@@ -51,7 +59,9 @@ class TemplateTask(lightning.LightningModule):
     penalty_every : int
         Steps between those with gradients.
     adversarial : float
-        Weight of the critic beside the autoencoder.
+        Gradient of the critic's score in the last layer, of that of the pictures' loss.
+    numbers : float
+        Weight of the drawn numbers that are to be found, of the critic's score alone.
     seed : int
         Of latent numbers and noise.
     """
@@ -62,20 +72,22 @@ class TemplateTask(lightning.LightningModule):
         candidate: str,
         *,
         max_steps: int,
+        minutes: float | None = None,
         rate: float | None = None,
         critic_rate: float = 3e-4,
         gamma: float = 1.0,
         penalty_every: int = 4,
-        adversarial: float = 1e4,
+        adversarial: float = 1.0,
+        numbers: float = 0.01,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.network, self.max_steps, self.seed = network, max_steps, seed
+        self.network, self.max_steps, self.minutes, self.seed = network, max_steps, minutes, seed
         self.encodes, self.criticised = candidate != "gan", candidate != "vae"
         self.rate = rate or {"vae": 1e-3, "gan": 3e-4, "vae-gan": 2e-4}[candidate]
         self.critic_rate, self.gamma, self.penalty_every = critic_rate, gamma, penalty_every
-        self.weights = {"adversarial": adversarial if self.encodes else 1.0}
+        self.adversarial, self.numbers = adversarial, numbers
         # A network that has learned before has nothing to be warmed up for.
         self.warm_up = max_steps // 10 if candidate == "vae" else 0
         self.critic = Critic(len(network.condition_names)) if self.criticised else None
@@ -85,32 +97,14 @@ class TemplateTask(lightning.LightningModule):
         optimizers = self.optimizers()
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
         step = self.global_step // len(optimizers)
-        generator = step_generator(self.seed, step)
-        losses: dict[str, Tensor] = {}
-        if self.encodes:
-            made, losses = self._autoencoder(batch, generator, step)
-        else:
-            made = self._generated(batch, generator)
+        generator = step_generator(self.seed, step, self.device)
+        losses = self._autoencoder(batch, generator, step) if self.encodes else {}
         if self.critic is not None:
-            axis_ratio = self.network.column(batch["conditions"], "axis_ratio")
-            made = add_noise(made, batch, axis_ratio, generator)
-            with torch.no_grad():
-                profile = self.network.profile(batch["conditions"])
-            real = seen(batch["templates"], profile)
-            numbers = self.network.deck.standard(batch["conditions"])
-            self.critic.requires_grad_(True)
-            loss = self._critic_loss(real, seen(made.detach(), profile), numbers, step)
-            optimizers[1].zero_grad()
-            self.manual_backward(loss)
-            nn.utils.clip_grad_norm_(self.critic.parameters(), 10.0)
-            optimizers[1].step()
-            self.log("critic", loss)
-            self.critic.requires_grad_(False)
-            ahead = self._scores(seen(made, profile), numbers) - self._scores(real, numbers)
+            made, losses["numbers"] = self._drawn(batch, generator)
+            ahead = self._criticised(made, batch, generator, step, optimizers[1])
             losses["adversarial"] = softplus(-ahead).mean()
-        total = sum(self.weights.get(name, 1.0) * part for name, part in losses.items())
         optimizers[0].zero_grad()
-        self.manual_backward(total)
+        self.manual_backward(self._total(losses))
         nn.utils.clip_grad_norm_(self.network.parameters(), 200.0 if self.encodes else 5.0)
         optimizers[0].step()
         schedules = self.lr_schedulers()
@@ -118,21 +112,38 @@ class TemplateTask(lightning.LightningModule):
             schedule.step()
         self.log_dict(losses)
 
+    def _total(self, losses: dict[str, Tensor]) -> Tensor:
+        """What the network is to make small."""
+        if self.critic is None:
+            return sum(losses.values())
+        weights = {"numbers": 1.0, "adversarial": 1.0}
+        if self.encodes:
+            last = self.network.decoder.leave.weight
+            slopes = {
+                name: torch.autograd.grad(losses[name], last, retain_graph=True)[0].norm()
+                for name in ("picture", "adversarial")
+            }
+            share = slopes["picture"] / slopes["adversarial"].clamp_min(1e-12)
+            weights["adversarial"] = self.adversarial * share
+        else:
+            weights["numbers"] = self.numbers
+        return sum(weights.get(name, 1.0) * part for name, part in losses.items())
+
     def _autoencoder(
         self, batch: dict[str, Tensor], generator: torch.Generator, step: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What is made of the batch's templates, and what it costs."""
-        light, conditions = batch["templates"], batch["conditions"]
-        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
-            mean, log_variance = self.network.posterior(light, conditions)
-            noise = torch.randn(len(mean), self.network.n_latent, generator=generator)
+    ) -> dict[str, Tensor]:
+        """What templates cost that are encoded and made again."""
+        conditions = batch["conditions"]
+        with self._half():
+            mean, log_variance = self.network.posterior(batch["templates"], conditions)
+            noise = self._normal((len(mean), self.network.n_latent), generator)
             own = mean + (log_variance / 2).exp() * noise[:, : mean.shape[1]]
             made = self.network.decode(torch.cat([own, noise[:, mean.shape[1] :]], 1), conditions)
         nats = (mean.square() + log_variance.exp() - 1 - log_variance) / 2
         part = min(1.0, (step + 1) / self.warm_up) if self.warm_up else 1.0
         numbers = self.network.deck.standard(conditions)
         gaussian, volume = self.network.flow.inverse(own.detach(), numbers)
-        return made, {
+        return {
             "picture": self._off(made, batch),
             "latent": part * nats.mean(0).clamp_min(FREE).sum(),
             "flow": (gaussian.square().sum(1) / 2 - volume).mean(),
@@ -140,21 +151,69 @@ class TemplateTask(lightning.LightningModule):
 
     def _off(self, made: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """How unlikely templates are, given what was made of them; large errors count less."""
-        light = batch["templates"]
+        light, noise = batch["templates"], batch["noise"][:, :, None, None]
         around = avg_pool2d(light, 5, stride=1, padding=2).clamp_min(0)
-        variance = batch["noise"][:, :, None, None] ** 2 + (TOLERANCE * around) ** 2 + 1e-12
+        block = COARSE if self.criticised else 1
+        light, made, around = (avg_pool2d(x, block) for x in (light, made, around))
+        # Noise of as many pixels is one number: it is as rough in larger blocks as in one of them.
+        few = max(1.0, block**2 / PIXELS)
+        variance = noise**2 / few + (TOLERANCE * around) ** 2 + 1e-12
         square = (made - light) ** 2 / variance
-        return ((1 + square / 9).sqrt() - 1).sum((1, 2, 3)).mean() * 9 / PIXELS
+        pixels = max(1.0, PIXELS / block**2)
+        return ((1 + square / 9).sqrt() - 1).sum((1, 2, 3)).mean() * 9 / pixels
 
-    def _generated(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
-        """Templates of the batch's conditions."""
-        conditions = batch["conditions"]
-        latent = torch.randn(len(conditions), self.network.n_latent, generator=generator)
-        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
-            return self.network(latent, conditions)
+    def _drawn(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Noisy templates of drawn latent numbers, and how ill the encoder finds these (nats)."""
+        conditions, n = batch["conditions"], self.network.n_global
+        latent = self._normal((len(conditions), self.network.n_latent), generator)
+        with torch.no_grad():
+            # The flow follows the encoder alone.
+            own = self.network.flow(latent[:, :n], self.network.deck.standard(conditions))
+        with self._half():
+            made = self.network.decode(torch.cat([own, latent[:, n:]], 1), conditions)
+        made = add_noise(made, batch, self.network.column(conditions, "axis_ratio"), generator)
+        with self._half():
+            mean, log_variance = self.network.posterior(made, conditions)
+        nats = (log_variance + (own - mean).square() * (-log_variance).exp()) / 2
+        return made, nats.sum(1).mean()
+
+    def _criticised(
+        self,
+        made: Tensor,
+        batch: dict[str, Tensor],
+        generator: torch.Generator,
+        step: int,
+        optimizer: Any,
+    ) -> Tensor:
+        """By how much the critic finds what was made more real, after a step of its own, (n,)."""
+        with torch.no_grad():
+            profile = self.network.profile(batch["conditions"])
+            numbers = self.network.deck.standard(batch["conditions"])
+            numbers = numbers + VAGUE * self._normal(numbers.shape, generator)
+            real = seen(batch["templates"], profile, batch["noise"])
+        looked = seen(made, profile, batch["noise"])
+        self.critic.requires_grad_(True)
+        loss = self._critic_loss(real, looked.detach(), numbers, step)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        nn.utils.clip_grad_norm_(self.critic.parameters(), 10.0)
+        optimizer.step()
+        self.log("critic", loss)
+        self.critic.requires_grad_(False)
+        with torch.no_grad():
+            beside = self._scores(real, numbers)
+        return self._scores(looked, numbers) - beside
+
+    def _normal(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        return torch.randn(*shape, generator=generator, device=generator.device)
+
+    def _half(self) -> torch.autocast:
+        """Where numbers of 16 bits will do."""
+        kind = self.device.type
+        return torch.autocast(kind, torch.bfloat16, enabled=BFLOAT16 or kind == "cuda")
 
     def _scores(self, maps: Tensor, numbers: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
+        with self._half():
             return self.critic(maps, numbers)
 
     def _critic_loss(self, real: Tensor, made: Tensor, numbers: Tensor, step: int) -> Tensor:
@@ -181,4 +240,7 @@ class TemplateTask(lightning.LightningModule):
                 self.critic.parameters(), lr=self.critic_rate, betas=(0.0, 0.99)
             )
             optimizers.append(critic)
-        return optimizers, [warm_up_and_cosine(o, self.max_steps) for o in optimizers]
+        schedules = [
+            warm_up_and_cosine(o, self.max_steps, minutes=self.minutes) for o in optimizers
+        ]
+        return optimizers, schedules

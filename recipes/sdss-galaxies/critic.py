@@ -5,17 +5,46 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, leaky_relu, pixel_unshuffle
+from torch.nn.functional import avg_pool2d, conv2d, leaky_relu, pixel_unshuffle
 
 SOFT = 4e-5  # brightness below which the stretch is linear
+# Times the noise: where a template is fainter, more than half of what is seen is smoothed, dimmed.
+SMOOTHED, DIMMED = 3.0, 0.5
+GRAIN = 2.0, 1.0  # pixels by which the faint, and colours, are smoothed
 
 
-def seen(light: Tensor, profile: Tensor) -> Tensor:
-    """What a critic sees of templates (n, 3, side, side): r, colours, and the Sersic profile."""
-    stretched = (light / SOFT).asinh()
-    r = stretched[:, 1:2]
-    beside = (profile / SOFT).asinh()
-    return torch.cat([r / 3, stretched[:, ::2] - r, r - beside], 1)
+def seen(light: Tensor, profile: Tensor, noise: Tensor) -> Tensor:
+    """
+    What a critic sees of templates: r, colours, and r beside a Sersic profile, (n, 4, side, side).
+
+    The faint rim is smoothed and the faintest dimmed: there, it tells how pictures were made.
+
+    Parameters
+    ----------
+    light : Tensor, (n, 3, side, side)
+        With noise.
+    profile : Tensor, (n, 1, side, side)
+        That the conditions say.
+    noise : Tensor, (n, 3)
+        Its standard deviation.
+    """
+    level = profile / noise[:, 1, None, None, None]
+    faint = 1 / (1 + (level / SMOOTHED) ** 2)
+    coloured = _smooth(light, GRAIN[1])
+    coloured = coloured + faint * (_smooth(light, GRAIN[0]) - coloured)
+    light = light[:, 1:2] + faint * (_smooth(light[:, 1:2], GRAIN[0]) - light[:, 1:2])
+    r, bands = (light / SOFT).asinh(), (coloured / SOFT).asinh()
+    maps = torch.cat([r / 3, bands[:, ::2] - bands[:, 1:2], r - (profile / SOFT).asinh()], 1)
+    return maps / (1 + (DIMMED / level) ** 2)
+
+
+def _smooth(light: Tensor, sigma: float) -> Tensor:
+    """With a Gaussian."""
+    along = torch.arange(-6, 7, device=light.device)
+    weights = torch.exp(-((along / sigma) ** 2) / 2)
+    kernel = (weights / weights.sum()).expand(light.shape[1], 1, 1, -1)
+    light = conv2d(light, kernel, padding=(0, 6), groups=light.shape[1])
+    return conv2d(light, kernel.mT, padding=(6, 0), groups=light.shape[1])
 
 
 class Critic(nn.Module):
@@ -30,7 +59,7 @@ class Critic(nn.Module):
         Channels at 40, 20, 10 and 5 pixels.
     """
 
-    def __init__(self, n_conditions: int, widths: Sequence[int] = (32, 64, 128, 192)) -> None:
+    def __init__(self, n_conditions: int, widths: Sequence[int] = (48, 96, 192, 256)) -> None:
         super().__init__()
         self.reader = nn.Sequential(
             nn.Linear(n_conditions, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU()

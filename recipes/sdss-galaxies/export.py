@@ -30,6 +30,7 @@ def make_card(network: GalaxyTemplateNetwork, rows: Rows, candidate: str) -> Mod
         architecture="galaxy-templates",
         options={
             "condition_names": list(network.condition_names),
+            "widths": list(network.widths),
             "n_table": len(network.deck.table),
         },
         templates=TemplateSpec(

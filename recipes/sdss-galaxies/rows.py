@@ -85,10 +85,10 @@ class Rows:
                 width=4.24 * file["petro_r90"][()] / zoom,
             )
 
-    def tensors(self, rows: np.ndarray) -> dict[str, Tensor]:
-        """What a training step needs of some rows."""
+    def tensors(self, rows: np.ndarray | slice = slice(None)) -> dict[str, Tensor]:
+        """What a training step needs of some rows; templates stay as they are."""
         names = ("templates", "conditions", "noise", "colour", "grain", "reach")
-        return {name: torch.from_numpy(getattr(self, name)[rows]).float() for name in names}
+        return {name: torch.from_numpy(getattr(self, name)[rows]) for name in names}
 
 
 def add_noise(
@@ -116,10 +116,10 @@ def add_noise(
     # SDSS's pixels are 0.3 of the PSF's width; linear interpolation between them is as smooth as
     # a Gaussian of half a pixel.
     together = _grainy((n, 1, side, side), (0.15 * rows["grain"]).clamp_min(0.3), generator)
-    alone = _grainy(light.shape, torch.full((n,), COLOUR_GRAIN), generator)
+    alone = _grainy(light.shape, torch.full_like(rows["grain"], COLOUR_GRAIN), generator)
     noise = together + rows["colour"][:, None, None, None] * alone
     noise = noise * rows["noise"][:, :, None, None]
-    centres = torch.arange(side) - (side - 1) / 2
+    centres = torch.arange(side, device=light.device) - (side - 1) / 2
     radius = torch.hypot(centres, centres[:, None] / axis_ratio.clamp_min(0.05)[:, None, None])
     end = (radius / (END * rows["reach"][:, None, None])).clamp(1, 1 + FADE)
     fade = 0.5 + 0.5 * (torch.pi * (end - 1) / FADE).cos()
@@ -128,9 +128,10 @@ def add_noise(
 
 def _grainy(shape: Sequence[int], sigma: Tensor, generator: torch.Generator) -> Tensor:
     """Noise of variance 1, smoothed with a Gaussian of ``sigma`` (n,) pixels."""
-    side = shape[-1]
-    white = torch.randn(*shape, generator=generator)
-    k2 = torch.fft.fftfreq(side)[:, None] ** 2 + torch.fft.rfftfreq(side) ** 2
+    side, where = shape[-1], sigma.device
+    white = torch.randn(*shape, generator=generator, device=where)
+    k2 = torch.fft.fftfreq(side, device=where)[:, None] ** 2
+    k2 = k2 + torch.fft.rfftfreq(side, device=where) ** 2
     window = (-2 * torch.pi**2 * sigma[:, None, None] ** 2 * k2).exp()
     twice = torch.full_like(window[:1, :1], 2.0)
     twice[..., 0] = twice[..., -1] = 1
@@ -153,19 +154,32 @@ class Batches(IterableDataset):
         Batch i depends on the seed and i; of several processes each takes every so many-th.
     first : int
         The batch of each process to begin with.
+    device : `torch.device` or str
+        Whose memory.
     """
 
-    def __init__(self, rows: Rows, batch_size: int, seed: int, first: int = 0) -> None:
-        self.rows, self.batch_size, self.seed, self.first = rows, batch_size, seed, first
+    def __init__(
+        self,
+        rows: Rows,
+        batch_size: int,
+        seed: int,
+        first: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.known = {name: values.to(device) for name, values in rows.tensors().items()}
+        self.n, self.batch_size, self.seed, self.first = len(rows), batch_size, seed, first
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         rank, n = this_process()
         for i in count(self.first * n + rank, n):
             rng = np.random.default_rng([self.seed, i])
-            chosen = rng.choice(len(self.rows), self.batch_size, replace=False)
-            batch = self.rows.tensors(np.sort(chosen))
+            chosen = np.sort(rng.choice(self.n, self.batch_size, replace=False))
+            device = self.known["templates"].device
+            rows = torch.from_numpy(chosen).to(device)
+            batch = {name: values[rows].float() for name, values in self.known.items()}
             for axis in (2, 3):
-                turned = torch.from_numpy(rng.integers(2, size=self.batch_size).astype(bool))
+                turned = torch.from_numpy(rng.integers(2, size=self.batch_size)).to(device)
                 light = batch["templates"]
-                light[turned] = light[turned].flip(axis)
+                mirrored = light.flip(axis)
+                batch["templates"] = torch.where(turned[:, None, None, None] == 1, mirrored, light)
             yield batch

@@ -22,13 +22,15 @@ from astrodlkit.training import add_process_options, fit, process_options, this_
 
 SEED = 70
 STEPS = {"vae": 20_000, "gan": 20_000, "vae-gan": 8_000}
+# Channels of the network at 5, 10, 20 and 40 pixels.
+WIDTHS = 192, 112, 64, 32
 
 
 def make_network(training: Rows, seed: int) -> GalaxyTemplateNetwork:
     """A new network that knows the conditions of the training rows."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = GalaxyTemplateNetwork(n_table=min(4096, len(training)))
+        network = GalaxyTemplateNetwork(widths=WIDTHS, n_table=min(4096, len(training)))
         mixed = torch.randperm(len(training))
     network.deck.fit(torch.from_numpy(training.conditions)[mixed])
     return network
@@ -44,7 +46,8 @@ def read_network(path: Path) -> GalaxyTemplateNetwork:
     if path.suffix == ".ckpt":
         own = [name for name in state["state_dict"] if name.startswith("network.")]
         state = {name.removeprefix("network."): state["state_dict"][name] for name in own}
-    network = GalaxyTemplateNetwork(n_table=len(state["deck.table"]))
+    widths = [state[f"decoder.geometry.{k}.weight"].shape[0] for k in range(len(WIDTHS))]
+    network = GalaxyTemplateNetwork(widths=widths, n_table=len(state["deck.table"]))
     network.load_state_dict(state)
     return network.eval()
 
@@ -59,6 +62,7 @@ def main() -> None:
     parser.add_argument("--candidate", choices=CANDIDATES, default="vae")
     parser.add_argument("--start", type=Path, help="network to start from: folder, file or name")
     parser.add_argument("--steps", type=int, help="by default those of the candidate")
+    parser.add_argument("--minutes", type=float, help="end by the clock instead")
     parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--seed", type=int, default=SEED)
@@ -75,17 +79,23 @@ def main() -> None:
     done = torch.load(last, weights_only=True)["global_step"] // each if last.exists() else 0
     with torch.random.fork_rng():
         torch.manual_seed(args.seed)
-        task = TemplateTask(network.train(), args.candidate, max_steps=steps, seed=args.seed)
-    batches = Batches(training, args.batch_size, args.seed, done)
+        task = TemplateTask(
+            network.train(), args.candidate, max_steps=steps, minutes=args.minutes, seed=args.seed
+        )
+    alone = args.devices * args.nodes == 1
+    gpu = alone and args.accelerator in ("auto", "gpu") and torch.cuda.is_available()
+    device = "cuda" if gpu else "cpu"
+    batches = Batches(training, args.batch_size, args.seed, done, device)
     fit(
         task,
         DataLoader(batches, batch_size=None),
         folder=args.folder,
-        max_steps=each * steps,
+        max_steps=-1 if args.minutes else each * steps,
+        max_time={"minutes": args.minutes} if args.minutes else None,
         stop_at=args.stop_at and each * args.stop_at,
         seed=args.seed,
         precision="32-true",
-        decay=0.999 if steps > 3000 else None,
+        decay=0.999 if steps > 3000 or args.minutes else None,
         checkpoint_every=250 * each,
         **process_options(args, partial=args.candidate != "vae"),
     )
