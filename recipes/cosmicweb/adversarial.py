@@ -55,6 +55,8 @@ class AdversarialTask(lightning.LightningModule):
         Of what holds the network.
     seed : int
         Of noise and pieces.
+    minutes : float, optional
+        How long it takes; the rates then follow the clock.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class AdversarialTask(lightning.LightningModule):
         shapes_weight: float = 30.0,
         lattice_weight: float = 100.0,
         seed: int = 0,
+        minutes: float | None = None,
         critic: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -80,7 +83,7 @@ class AdversarialTask(lightning.LightningModule):
         self.register_buffer("power", power)
         self.network, self.critic = network, Critic(**(critic or {}))
         self.max_steps, self.crop, self.seed = max_steps, crop, seed
-        self.rate, self.critic_rate = rate, critic_rate
+        self.rate, self.critic_rate, self.minutes = rate, critic_rate, minutes
         self.gamma, self.penalty_every = gamma, penalty_every
         self.shapes = RunningDifference()
         self.weights = {
@@ -94,15 +97,14 @@ class AdversarialTask(lightning.LightningModule):
         """One step of the critic and one of the network."""
         maps, conditions = batch
         step = self.global_step // 2
-        generator = step_generator(self.seed, step)
-        noise = torch.randn(
-            len(maps), self.network.n_channels, *maps.shape[1:], generator=generator
-        )
+        generator = step_generator(self.seed, step, maps.device)
+        shape = len(maps), self.network.n_channels, *maps.shape[1:]
+        noise = torch.randn(shape, generator=generator, device=maps.device)
         critic_optimizer, optimizer = self.optimizers()
         fields = self.network.gaussian(noise[:, :2], conditions)
         true = self.network.gaussianised(maps, conditions)
         web = self.network.web(fields, conditions)
-        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
+        with self._autocast():
             made = self.network.refined(web, fields, noise[:, 2:], conditions)
         made = made.float()
 
@@ -135,14 +137,18 @@ class AdversarialTask(lightning.LightningModule):
     def _pieces(self, field: Tensor, conditions: Tensor, generator: torch.Generator) -> Tensor:
         """What the critic sees of maps: Gaussianised values, and logarithms of the densities."""
         side = field.shape[-1]
-        y, x = torch.randint(side, (2,), generator=generator).tolist()
+        y, x = torch.randint(side, (2,), generator=generator, device=generator.device).tolist()
         block = min(BLOCK, side)
         field = field.roll((y, x), (1, 2)).unfold(1, block, block).unfold(2, block, block)
         field = field.flatten(0, 2)[:, : self.crop, : self.crop]
         return torch.stack([field, self.network.log_density(field, conditions) / 2], 1)
 
+    def _autocast(self) -> torch.autocast:
+        kind = self.device.type
+        return torch.autocast(kind, torch.bfloat16, enabled=BFLOAT16 or kind == "cuda")
+
     def _scores(self, pieces: Tensor, conditions: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
+        with self._autocast():
             return self.critic(pieces, self.network.standard(conditions))
 
     def _critic_loss(self, true: Tensor, made: Tensor, conditions: Tensor, step: int) -> Tensor:
@@ -169,7 +175,7 @@ class AdversarialTask(lightning.LightningModule):
             self._binned(self._power(self.network.density(x, conditions))) / expected
             for x in (made, web)
         )
-        middle = (EDGES[1:] + EDGES[:-1]) / 2
+        middle = ((EDGES[1:] + EDGES[:-1]) / 2).to(made.device)
         trust = ((TRUSTED[1] - middle) / (TRUSTED[1] - TRUSTED[0])).clamp(0, 1)
         off = found.mean(0) - 1 - trust * (start.mean(0) - 1)
         return off.square().mean()
@@ -180,10 +186,11 @@ class AdversarialTask(lightning.LightningModule):
     def _binned(self, power: Tensor) -> Tensor:
         """Mean power in bins, (n, bins)."""
         n = power.shape[-2]
-        along = torch.fft.fftfreq(n)[:, None], torch.fft.rfftfreq(n)
-        place = torch.bucketize(2 * torch.hypot(*along), EDGES).flatten() - 1
+        device = power.device
+        along = torch.fft.fftfreq(n, device=device)[:, None], torch.fft.rfftfreq(n, device=device)
+        place = torch.bucketize(2 * torch.hypot(*along), EDGES.to(device)).flatten() - 1
         place = place.clamp(-1, len(EDGES) - 2) + 1
-        total = torch.zeros(len(power), len(EDGES)).index_add(1, place, power.flatten(1))
+        total = power.new_zeros(len(power), len(EDGES)).index_add(1, place, power.flatten(1))
         return (total / torch.bincount(place, minlength=len(EDGES)))[:, 1:]
 
     def _values_loss(self, made: Tensor, web: Tensor) -> Tensor:
@@ -191,7 +198,7 @@ class AdversarialTask(lightning.LightningModule):
         found, start = (x.flatten(1).sort(1).values for x in (made, web))
         at = torch.linspace(0, found.shape[1] - 1, N_QUANTILES).long()
         ends = torch.tensor([-30, -10, -3, 2, 9, 29]) % found.shape[1]
-        at = torch.cat([at, ends])
+        at = torch.cat([at, ends]).to(made.device)
         return (found[:, at].mean(0) - start[:, at].mean(0)).square().mean()
 
     def _lattice_loss(self, added: Tensor) -> Tensor:
@@ -214,4 +221,5 @@ class AdversarialTask(lightning.LightningModule):
             torch.optim.Adam(module.parameters(), lr=rate, betas=(0.0, 0.99))
             for module, rate in ((self.critic, self.critic_rate), (self.network, self.rate))
         ]
-        return optimizers, [warm_up_and_cosine(o, self.max_steps) for o in optimizers]
+        clock = {"minutes": self.minutes} if self.minutes else {}
+        return optimizers, [warm_up_and_cosine(o, self.max_steps, **clock) for o in optimizers]

@@ -33,7 +33,8 @@ def shapes(field: Tensor) -> Tensor:
     numbers : `~torch.Tensor`, shape (n, 3 * levels + peaks)
         By pixel.
     """
-    inside = torch.sigmoid((field[:, None] - LEVELS[:, None, None]) / SOFT)
+    levels, peaks_at = LEVELS.to(field.device), PEAKS.to(field.device)
+    inside = torch.sigmoid((field[:, None] - levels[:, None, None]) / SOFT)
     right, below = (inside.roll(-1, axis) for axis in (3, 2))
     edges = [torch.minimum(inside, right), torch.minimum(inside, below)]
     squares = torch.minimum(edges[0], edges[0].roll(-1, 2)).mean((2, 3))
@@ -42,8 +43,8 @@ def shapes(field: Tensor) -> Tensor:
     lines = torch.stack([field.roll(shift, 1) for shift in (-1, 0, 1)], 1)
     sides = torch.cat([lines.roll(1, 3), lines.roll(-1, 3), lines[:, ::2]], 1)
     peak = torch.sigmoid((field - sides.amax(1)) / SOFT)
-    width = PEAKS[1] - PEAKS[0]
-    sorted_in = torch.exp(-(((field[:, None] - PEAKS[:, None, None]) / width) ** 2))
+    width = peaks_at[1] - peaks_at[0]
+    sorted_in = torch.exp(-(((field[:, None] - peaks_at[:, None, None]) / width) ** 2))
     peaks = (peak[:, None] * sorted_in).mean((2, 3))
     return torch.cat([area, 4 * area - 2 * joined, area - joined + squares, peaks], 1)
 

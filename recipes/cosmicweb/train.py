@@ -2,16 +2,20 @@
 
 import argparse
 import os
+from time import monotonic
 from pathlib import Path
 
+import lightning
 import torch
 from adversarial import AdversarialTask
 from boxes import THICKNESS, Box, read_boxes
 from correct import correct
-from prior import make_network
+from packed import PackedSlabs
+from prior import WEBS, make_network
 from slabs import Slabs
 from torch.utils.data import DataLoader
 
+from astrodlkit.networks import DensityMapNetwork
 from astrodlkit.training import add_process_options, fit, process_options, this_process
 
 SEED = 50
@@ -39,6 +43,68 @@ def learned(box: Box) -> bool:
     return box.settings["number"] % KEPT_APART != 0
 
 
+class Keep(lightning.Callback):
+    """Every so many seconds the averaged weights, and every so many steps the losses."""
+
+    def __init__(self, folder: Path, seconds: float = 100.0, every: int = 50) -> None:
+        self.folder, self.seconds, self.every = folder, seconds, every
+        self.start = self.last = monotonic()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, task: AdversarialTask, *_: object):
+        """Look at the clock."""
+        step, now = trainer.global_step // 2, monotonic()
+        if step % self.every == 0:
+            numbers = trainer.callback_metrics.items()
+            text = " ".join(f"{name} {float(number):.4g}" for name, number in numbers)
+            rate = task.lr_schedulers()[1].get_last_lr()[0]
+            print(f"{now - self.start:.0f} s, step {step}, rate {rate:.2e}: {text}", flush=True)
+        if now - self.last > self.seconds:
+            self.last = now
+            (average,) = (
+                c._average_model for c in trainer.callbacks if hasattr(c, "_average_model")
+            )
+            save(average.module.network, self.folder / f"after-{now - self.start:.0f}s.pt")
+
+
+def save(network: torch.nn.Module, path: Path) -> None:
+    """Whole or not at all."""
+    own = path.with_suffix(".part")
+    torch.save({name: w.cpu() for name, w in network.state_dict().items()}, own)
+    own.replace(path)
+
+
+def train_packed(args: argparse.Namespace) -> None:
+    """Go on from a file of packed.py."""
+    content = torch.load(args.packed, weights_only=True)
+    state = content["state"]
+    torch.manual_seed(args.seed)
+    network = DensityMapNetwork(pixel=content["pixel"], **WEBS[content["scale"]])
+    task = AdversarialTask(
+        network, state["power"].clone(), max_steps=args.steps, rate=args.rate,
+        critic_rate=4 / 3 * args.rate, seed=args.seed, minutes=args.minutes,
+    )  # fmt: skip
+    print(task.load_state_dict(state, strict=False), flush=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    slabs = PackedSlabs(content, args.batch_size, args.seed, device)
+    print(f"{len(slabs.logs)} maps, {device}", flush=True)
+    keep = Keep(args.folder, args.keep_every)
+    task.configure_callbacks = lambda: [keep]
+    fit(
+        task,
+        DataLoader(slabs, batch_size=None),
+        folder=args.work or args.folder,
+        max_steps=-1 if args.minutes else 2 * args.steps,
+        max_time={"seconds": 60 * args.minutes} if args.minutes else None,
+        seed=args.seed,
+        precision="32-true",
+        decay=args.decay,
+        checkpoint_every=10**9,
+        progress=False,
+    )
+    save(network, args.folder / "uncorrected.pt")
+    print("saved", flush=True)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -53,10 +119,17 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=0.999, help="of the average of the weights")
     parser.add_argument("--whole", action="store_true", help="learn from boxes of the whole side")
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--packed", type=Path, help="file of packed.py; FOLDER is not read")
+    parser.add_argument("--minutes", type=float, help="with --packed: instead of steps")
+    parser.add_argument("--work", type=Path, help="with --packed: folder of the log")
+    parser.add_argument("--keep-every", type=float, default=100.0, help="with --packed: seconds")
     add_process_options(parser)
     args = parser.parse_args()
 
     args.folder.mkdir(parents=True, exist_ok=True)
+    if args.packed:
+        train_packed(args)
+        return
     boxes, whole = training_boxes(args.truth / args.scale)
     network, power = make_network(boxes, whole)
     taught = whole if args.whole else boxes
