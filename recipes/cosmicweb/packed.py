@@ -88,9 +88,9 @@ class PackedSlabs(IterableDataset):
 def main() -> None:
     """Command line."""
     # Where a packed training runs there is not all that boxes need.
-    from boxes import THICKNESS  # noqa: PLC0415
-    from prior import conditions  # noqa: PLC0415
-    from train import training_boxes  # noqa: PLC0415
+    from boxes import THICKNESS
+    from prior import conditions
+    from train import training_boxes
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("truth", type=Path, help="folder that truth.py was given")

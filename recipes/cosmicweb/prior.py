@@ -76,7 +76,7 @@ def projected(
 ) -> np.ndarray:
     """Spectrum in slabs of a thickness in Mpc, Mpc^2, of one in three dimensions."""
     # CAMB is not needed to train.
-    from spectra import K_RANGE  # noqa: PLC0415
+    from spectra import K_RANGE
 
     along = np.geomspace(1e-4, 60 / thickness, 1500)
     window = np.sinc(along * thickness / (2 * np.pi)) ** 2
@@ -94,7 +94,7 @@ def summarise(box: Box, values: np.ndarray, log_k: np.ndarray) -> dict[str, np.n
         stored = np.load(path)
         if str(stored["key"]) == key:
             return dict(stored)
-    from spectra import Spectra  # noqa: PLC0415
+    from spectra import Spectra
 
     spectra = Spectra(box.settings["Om0"], box.settings["sigma8"], list(box.redshifts))
     halofit, powers, quantiles = [], [], []

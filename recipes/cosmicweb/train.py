@@ -2,8 +2,8 @@
 
 import argparse
 import os
-from time import monotonic
 from pathlib import Path
+from time import monotonic
 
 import lightning
 import torch
@@ -50,7 +50,9 @@ class Keep(lightning.Callback):
         self.folder, self.seconds, self.every = folder, seconds, every
         self.start = self.last = monotonic()
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, task: AdversarialTask, *_: object):
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, task: AdversarialTask, *_: object
+    ) -> None:
         """Look at the clock."""
         step, now = trainer.global_step // 2, monotonic()
         if step % self.every == 0:
@@ -61,7 +63,9 @@ class Keep(lightning.Callback):
         if now - self.last > self.seconds:
             self.last = now
             (average,) = (
-                c._average_model for c in trainer.callbacks if hasattr(c, "_average_model")
+                c._average_model
+                for c in trainer.callbacks
+                if hasattr(c, "_average_model")  # noqa: SLF001
             )
             save(average.module.network, self.folder / f"after-{now - self.start:.0f}s.pt")
 
