@@ -53,9 +53,7 @@ def this_process() -> _Process:
     return _Process(distributed.get_rank(), distributed.get_world_size())
 
 
-def step_generator(
-    seed: int, step: int, device: torch.device | str = "cpu"
-) -> torch.Generator:
+def step_generator(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
     """
     Random numbers of a step's own, others in each process.
 

@@ -43,6 +43,8 @@ class AdversarialTask(lightning.LightningModule):
         Of the densities, in the form of the network's ``spectrum``.
     max_steps : int
         Pairs of steps, one of the critic's and one of the network's.
+    minutes : float, optional
+        End by the clock instead.
     crop : int
         Pixels of the pieces.
     rate, critic_rate : float
@@ -55,8 +57,6 @@ class AdversarialTask(lightning.LightningModule):
         Of what holds the network.
     seed : int
         Of noise and pieces.
-    minutes : float, optional
-        How long it takes; the rates then follow the clock.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class AdversarialTask(lightning.LightningModule):
         power: Tensor,
         *,
         max_steps: int,
+        minutes: float | None = None,
         crop: int = 64,
         rate: float = 3e-4,
         critic_rate: float = 4e-4,
@@ -75,7 +76,6 @@ class AdversarialTask(lightning.LightningModule):
         shapes_weight: float = 30.0,
         lattice_weight: float = 100.0,
         seed: int = 0,
-        minutes: float | None = None,
         critic: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class AdversarialTask(lightning.LightningModule):
         fields = self.network.gaussian(noise[:, :2], conditions)
         true = self.network.gaussianised(maps, conditions)
         web = self.network.web(fields, conditions)
-        with self._autocast():
+        with self._half():
             made = self.network.refined(web, fields, noise[:, 2:], conditions)
         made = made.float()
 
@@ -143,12 +143,13 @@ class AdversarialTask(lightning.LightningModule):
         field = field.flatten(0, 2)[:, : self.crop, : self.crop]
         return torch.stack([field, self.network.log_density(field, conditions) / 2], 1)
 
-    def _autocast(self) -> torch.autocast:
+    def _half(self) -> torch.autocast:
+        """Where numbers of 16 bits will do."""
         kind = self.device.type
         return torch.autocast(kind, torch.bfloat16, enabled=BFLOAT16 or kind == "cuda")
 
     def _scores(self, pieces: Tensor, conditions: Tensor) -> Tensor:
-        with self._autocast():
+        with self._half():
             return self.critic(pieces, self.network.standard(conditions))
 
     def _critic_loss(self, true: Tensor, made: Tensor, conditions: Tensor, step: int) -> Tensor:
@@ -221,5 +222,7 @@ class AdversarialTask(lightning.LightningModule):
             torch.optim.Adam(module.parameters(), lr=rate, betas=(0.0, 0.99))
             for module, rate in ((self.critic, self.critic_rate), (self.network, self.rate))
         ]
-        clock = {"minutes": self.minutes} if self.minutes else {}
-        return optimizers, [warm_up_and_cosine(o, self.max_steps, **clock) for o in optimizers]
+        schedules = [
+            warm_up_and_cosine(o, self.max_steps, minutes=self.minutes) for o in optimizers
+        ]
+        return optimizers, schedules

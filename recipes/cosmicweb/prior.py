@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from boxes import THICKNESS, Box
 from scipy.special import ndtr, roots_hermitenorm
+from spectra import K_RANGE, Spectra
 
 from astrodlkit.networks import DensityMapNetwork
 
@@ -75,9 +76,6 @@ def projected(
     thickness: float,
 ) -> np.ndarray:
     """Spectrum in slabs of a thickness in Mpc, Mpc^2, of one in three dimensions."""
-    # CAMB is not needed to train.
-    from spectra import K_RANGE
-
     along = np.geomspace(1e-4, 60 / thickness, 1500)
     window = np.sinc(along * thickness / (2 * np.pi)) ** 2
     # Beyond the table's end there is next to nothing.
@@ -94,8 +92,6 @@ def summarise(box: Box, values: np.ndarray, log_k: np.ndarray) -> dict[str, np.n
         stored = np.load(path)
         if str(stored["key"]) == key:
             return dict(stored)
-    from spectra import Spectra
-
     spectra = Spectra(box.settings["Om0"], box.settings["sigma8"], list(box.redshifts))
     halofit, powers, quantiles = [], [], []
     for i, redshift in enumerate(box.redshifts):

@@ -3,19 +3,15 @@
 import argparse
 import os
 from pathlib import Path
-from time import monotonic
 
-import lightning
 import torch
 from adversarial import AdversarialTask
 from boxes import THICKNESS, Box, read_boxes
 from correct import correct
-from packed import PackedSlabs
-from prior import WEBS, make_network
+from prior import make_network
 from slabs import Slabs
 from torch.utils.data import DataLoader
 
-from astrodlkit.networks import DensityMapNetwork
 from astrodlkit.training import add_process_options, fit, process_options, this_process
 
 SEED = 50
@@ -43,72 +39,6 @@ def learned(box: Box) -> bool:
     return box.settings["number"] % KEPT_APART != 0
 
 
-class Keep(lightning.Callback):
-    """Every so many seconds the averaged weights, and every so many steps the losses."""
-
-    def __init__(self, folder: Path, seconds: float = 100.0, every: int = 50) -> None:
-        self.folder, self.seconds, self.every = folder, seconds, every
-        self.start = self.last = monotonic()
-
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, task: AdversarialTask, *_: object
-    ) -> None:
-        """Look at the clock."""
-        step, now = trainer.global_step // 2, monotonic()
-        if step % self.every == 0:
-            numbers = trainer.callback_metrics.items()
-            text = " ".join(f"{name} {float(number):.4g}" for name, number in numbers)
-            rate = task.lr_schedulers()[1].get_last_lr()[0]
-            print(f"{now - self.start:.0f} s, step {step}, rate {rate:.2e}: {text}", flush=True)
-        if now - self.last > self.seconds:
-            self.last = now
-            (average,) = (
-                c._average_model
-                for c in trainer.callbacks
-                if hasattr(c, "_average_model")  # noqa: SLF001
-            )
-            save(average.module.network, self.folder / f"after-{now - self.start:.0f}s.pt")
-
-
-def save(network: torch.nn.Module, path: Path) -> None:
-    """Whole or not at all."""
-    own = path.with_suffix(".part")
-    torch.save({name: w.cpu() for name, w in network.state_dict().items()}, own)
-    own.replace(path)
-
-
-def train_packed(args: argparse.Namespace) -> None:
-    """Go on from a file of packed.py."""
-    content = torch.load(args.packed, weights_only=True)
-    state = content["state"]
-    torch.manual_seed(args.seed)
-    network = DensityMapNetwork(pixel=content["pixel"], **WEBS[content["scale"]])
-    task = AdversarialTask(
-        network, state["power"].clone(), max_steps=args.steps, rate=args.rate,
-        critic_rate=4 / 3 * args.rate, seed=args.seed, minutes=args.minutes,
-    )  # fmt: skip
-    print(task.load_state_dict(state, strict=False), flush=True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    slabs = PackedSlabs(content, args.batch_size, args.seed, device)
-    print(f"{len(slabs.logs)} maps, {device}", flush=True)
-    keep = Keep(args.folder, args.keep_every)
-    task.configure_callbacks = lambda: [keep]
-    fit(
-        task,
-        DataLoader(slabs, batch_size=None),
-        folder=args.work or args.folder,
-        max_steps=-1 if args.minutes else 2 * args.steps,
-        max_time={"seconds": 60 * args.minutes} if args.minutes else None,
-        seed=args.seed,
-        precision="32-true",
-        decay=args.decay,
-        checkpoint_every=10**9,
-        progress=False,
-    )
-    save(network, args.folder / "uncorrected.pt")
-    print("saved", flush=True)
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -116,6 +46,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder for checkpoints, outside the repository")
     parser.add_argument("--scale", choices=THICKNESS, default="500mpc")
     parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--minutes", type=float, help="end by the clock instead")
     parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--start", type=Path, help="folder of an earlier training to begin from")
@@ -123,17 +54,10 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=0.999, help="of the average of the weights")
     parser.add_argument("--whole", action="store_true", help="learn from boxes of the whole side")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--packed", type=Path, help="file of packed.py; FOLDER is not read")
-    parser.add_argument("--minutes", type=float, help="with --packed: instead of steps")
-    parser.add_argument("--work", type=Path, help="with --packed: folder of the log")
-    parser.add_argument("--keep-every", type=float, default=100.0, help="with --packed: seconds")
     add_process_options(parser)
     args = parser.parse_args()
 
     args.folder.mkdir(parents=True, exist_ok=True)
-    if args.packed:
-        train_packed(args)
-        return
     boxes, whole = training_boxes(args.truth / args.scale)
     network, power = make_network(boxes, whole)
     taught = whole if args.whole else boxes
@@ -149,8 +73,8 @@ def main() -> None:
     last = args.folder / "last.ckpt"
     done = torch.load(last, weights_only=True)["global_step"] // 2 if last.exists() else 0
     task = AdversarialTask(
-        network, power, max_steps=args.steps, rate=args.rate, critic_rate=4 / 3 * args.rate,
-        seed=args.seed,
+        network, power, max_steps=args.steps, minutes=args.minutes, rate=args.rate,
+        critic_rate=4 / 3 * args.rate, seed=args.seed,
     )  # fmt: skip
     if args.start and not done:
         earlier = torch.load(args.start / "last.ckpt", weights_only=True)["state_dict"]
@@ -160,7 +84,8 @@ def main() -> None:
         DataLoader(Slabs(taught, args.batch_size, args.seed, done), batch_size=None),
         folder=args.folder,
         # Each step is two: one of the critic's and one of the network's.
-        max_steps=2 * args.steps,
+        max_steps=-1 if args.minutes else 2 * args.steps,
+        max_time={"minutes": args.minutes} if args.minutes else None,
         stop_at=args.stop_at and 2 * args.stop_at,
         seed=args.seed,
         precision="32-true",
