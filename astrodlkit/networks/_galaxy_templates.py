@@ -91,7 +91,7 @@ class GalaxyTemplateNetwork(nn.Module):
         missing = {"axis_ratio", "sersic_index", "g_r", "r_i"} - set(condition_names)
         if missing:
             raise ValueError(f"condition_names must have {sorted(missing)} too")
-        self.condition_names, self.widths = tuple(condition_names), tuple(widths)
+        self.condition_names = tuple(condition_names)
         self.n_global, self.n_local = n_global, n_local
         self.n_latent = n_global + n_local * PLACES**2
         n = len(self.condition_names)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from measure import HALF_LIGHT
 from pictures import Galaxies
-from rows import END, add_noise
+from rows import END, faded, unit_noise
 from scipy.ndimage import gaussian_filter
 from seeing import pixel
 
@@ -64,17 +64,17 @@ def noise_of(
     Noise in g, r and i, (n, 3), and what each band has for itself in units of that, (n,).
 
     From what is finer than 1.5 pixels where templates are faint, and from colours finer than 6
-    pixels there. Noise of `add_noise` is measured in the same way and scaled to it.
+    pixels there. Noise of `unit_noise` is measured in the same way and scaled to it.
     """
     n, side = len(light), light.shape[-1]
-    known = {"noise": torch.ones(n, 3), "colour": torch.zeros(n)} | {
-        name: torch.from_numpy(columns[name]).float() for name in ("grain", "reach")
-    }
+    known = {name: torch.from_numpy(columns[name]).float() for name in ("grain", "reach")}
     axis_ratio = torch.from_numpy(columns["axis_ratio"]).float()
-    nothing, generator = torch.zeros(light.shape), torch.Generator().manual_seed(seed)
-    together = add_noise(nothing, known, axis_ratio, generator).numpy()
-    known["colour"] = torch.ones(n)
-    alone = add_noise(nothing, known, axis_ratio, generator).numpy()
+    generator = torch.Generator().manual_seed(seed)
+    together, alone = (
+        faded(unit_noise(light.shape, known | {"colour": share}, generator), known, axis_ratio)
+        for share in (torch.zeros(n), torch.ones(n))
+    )
+    together, alone = together.numpy(), alone.numpy()
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
     noise, colour = np.full((n, 3), np.nan, np.float32), np.full(n, np.nan, np.float32)
     for row in range(n):

@@ -30,7 +30,7 @@ def make_card(network: GalaxyTemplateNetwork, rows: Rows, candidate: str) -> Mod
         architecture="galaxy-templates",
         options={
             "condition_names": list(network.condition_names),
-            "widths": list(network.widths),
+            "widths": [layer.out_channels for layer in network.decoder.geometry],
             "n_table": len(network.deck.table),
         },
         templates=TemplateSpec(

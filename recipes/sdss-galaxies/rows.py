@@ -18,6 +18,10 @@ from astrodlkit.training import this_process
 END, FADE = 1.3, 0.6
 # Pixels: how far noise in colour correlates, as that of 500 templates does.
 COLOUR_GRAIN = 1.6
+# Of the light: what 8 bits and compression leave of a stretched picture (gradation.py).
+GRADATION = 0.05
+# Where there is no light, black takes so much of the noise; at so many times the noise 1/e of that.
+BLACK, BLACK_LEVEL = 0.4, 1.0
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,8 @@ def add_noise(
     """
     Templates with noise as real ones have it.
 
-    Gaussian: in all bands together, as coarse as the pixels of the sky camera, of which the PSF
-    tells the size, and in each, as coarse as compressed pictures keep colours. Light and noise fade
-    as real templates were made to (measure.py), on the ellipse: what is further out was never seen.
+    The more the brighter it is, and less where pictures are black. Light and noise fade as real
+    templates were made to (measure.py), on the ellipse: what is further out was never seen.
 
     Parameters
     ----------
@@ -112,18 +115,36 @@ def add_noise(
     generator : `torch.Generator`
         Where the noise comes from.
     """
-    n, _, side, _ = light.shape
+    sky, level = rows["noise"][:, :, None, None], light.detach()
+    black = BLACK * (-level.clamp_min(0) / (BLACK_LEVEL * sky)).exp()
+    noise = unit_noise(light.shape, rows, generator)
+    noise = noise * torch.hypot((1 - black) * sky, GRADATION * level)
+    return faded(light + noise, rows, axis_ratio)
+
+
+def unit_noise(shape: Sequence[int], rows: dict[str, Tensor], generator: torch.Generator) -> Tensor:
+    """
+    Gaussian noise, (n, 3, side, side), of variance 1 but for the colours'.
+
+    In all bands together, as coarse as the pixels of the sky camera, of which the PSF tells the
+    size, and in each, as coarse as compressed pictures keep colours.
+    """
     # SDSS's pixels are 0.3 of the PSF's width; linear interpolation between them is as smooth as
     # a Gaussian of half a pixel.
-    together = _grainy((n, 1, side, side), (0.15 * rows["grain"]).clamp_min(0.3), generator)
-    alone = _grainy(light.shape, torch.full_like(rows["grain"], COLOUR_GRAIN), generator)
-    noise = together + rows["colour"][:, None, None, None] * alone
-    noise = noise * rows["noise"][:, :, None, None]
+    n, _, *sides = shape
+    together = _grainy((n, 1, *sides), (0.15 * rows["grain"]).clamp_min(0.3), generator)
+    alone = _grainy(shape, torch.full_like(rows["grain"], COLOUR_GRAIN), generator)
+    return together + rows["colour"][:, None, None, None] * alone
+
+
+def faded(light: Tensor, rows: dict[str, Tensor], axis_ratio: Tensor) -> Tensor:
+    """Light (n, 3, side, side), less beyond the Petrosian ellipse."""
+    side = light.shape[-1]
     centres = torch.arange(side, device=light.device) - (side - 1) / 2
     radius = torch.hypot(centres, centres[:, None] / axis_ratio.clamp_min(0.05)[:, None, None])
     end = (radius / (END * rows["reach"][:, None, None])).clamp(1, 1 + FADE)
     fade = 0.5 + 0.5 * (torch.pi * (end - 1) / FADE).cos()
-    return (light + noise) * fade[:, None]
+    return light * fade[:, None]
 
 
 def _grainy(shape: Sequence[int], sigma: Tensor, generator: torch.Generator) -> Tensor:

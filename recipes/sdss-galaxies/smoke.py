@@ -110,6 +110,7 @@ def learn(data: Path, work: Path, folder: Path) -> None:
     few = "--batch-size", 2, "--steps", 2
     run("train.py", work, folder / "vae", "--candidate", "vae", *few, "--stop-at", 1)
     run("train.py", work, folder / "vae", "--candidate", "vae", *few)
+    run("gradation.py", work, folder / "vae", "--smooth", 0)
     run("train.py", work, folder / "gan", "--candidate", "gan", *few)
     start = "--start", folder / "vae"
     run("train.py", work, folder / "both", "--candidate", "vae-gan", *few, *start)

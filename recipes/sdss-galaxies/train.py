@@ -9,6 +9,7 @@ Train a generator of templates; resumes where it was interrupted.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,14 +24,14 @@ from astrodlkit.training import add_process_options, fit, process_options, this_
 SEED = 70
 STEPS = {"vae": 20_000, "gan": 20_000, "vae-gan": 8_000}
 # Channels of the network at 5, 10, 20 and 40 pixels.
-WIDTHS = 192, 112, 64, 32
+WIDTHS = 192, 96, 48, 24
 
 
-def make_network(training: Rows, seed: int) -> GalaxyTemplateNetwork:
+def make_network(training: Rows, seed: int, widths: Sequence[int]) -> GalaxyTemplateNetwork:
     """A new network that knows the conditions of the training rows."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = GalaxyTemplateNetwork(widths=WIDTHS, n_table=min(4096, len(training)))
+        network = GalaxyTemplateNetwork(widths=widths, n_table=min(4096, len(training)))
         mixed = torch.randperm(len(training))
     network.deck.fit(torch.from_numpy(training.conditions)[mixed])
     return network
@@ -65,13 +66,18 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="end by the clock instead")
     parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
     parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--rate", type=float, help="by default that of the candidate")
+    parser.add_argument("--numbers", type=float, default=0.01, help="that are to be found: weight")
+    parser.add_argument("--widths", type=int, nargs=len(WIDTHS), default=WIDTHS, help="channels")
     parser.add_argument("--seed", type=int, default=SEED)
     add_process_options(parser)
     args = parser.parse_args()
 
     rows = Rows.read(args.work)
     training = rows[rows.split == 0]
-    network = read_network(args.start) if args.start else make_network(training, args.seed)
+    network = (
+        read_network(args.start) if args.start else make_network(training, args.seed, args.widths)
+    )
     steps = args.steps or STEPS[args.candidate]
     # Lightning counts those of the critic too.
     each = 1 if args.candidate == "vae" else 2
@@ -80,8 +86,9 @@ def main() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(args.seed)
         task = TemplateTask(
-            network.train(), args.candidate, max_steps=steps, minutes=args.minutes, seed=args.seed
-        )
+            network.train(), args.candidate, max_steps=steps, minutes=args.minutes,
+            rate=args.rate, numbers=args.numbers, seed=args.seed,
+        )  # fmt: skip
     alone = args.devices * args.nodes == 1
     gpu = alone and args.accelerator in ("auto", "gpu") and torch.cuda.is_available()
     device = "cuda" if gpu else "cpu"

@@ -1,0 +1,105 @@
+"""
+How rough templates are, by how bright they are: what ``add_noise`` in ``rows.py`` is made by.
+
+.. code-block:: console
+
+    $ python recipes/sdss-galaxies/gradation.py WORK sdss-galaxies
+
+In r, where light is so many times the noise, of smooth galaxies: what is finer than 1.2 pixels, as
+a standard deviation (from the median) of the light itself, beside what a generator makes of the
+same conditions without noise; the last column is what neither that nor the sky's noise explains.
+And of any galaxies, where they are faint, in units of the noise.
+"""
+
+import argparse
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from rows import END, Rows, unit_noise
+from scipy.ndimage import gaussian_filter
+from train import read_network
+
+from astrodlkit.networks import GalaxyTemplateNetwork
+
+SEED, SMOOTH = 73, "t01_smooth_or_features_a01_smooth"
+FINE, AROUND = 1.2, 2.0  # pixels
+BRIGHT = (6, 9, 14, 22, 35, 60, 100, 200, 400)
+FAINT = (-3, 0.7, 1.5, 2.5, 4, 6)
+
+
+def finer(light: np.ndarray) -> np.ndarray:
+    """What of pictures (n, side, side) is finer than `FINE`."""
+    return np.array([image - gaussian_filter(image, FINE) for image in light])
+
+
+def spread(values: np.ndarray) -> float:
+    """Standard deviation, from the median of absolute values."""
+    return 1.48 * float(np.median(np.abs(values)))
+
+
+class Roughness:
+    """What is fine in templates, in their noise and in what a network makes instead."""
+
+    def __init__(self, rows: Rows, network: GalaxyTemplateNetwork) -> None:
+        batch, random = rows.tensors(), torch.Generator().manual_seed(SEED)
+        latent = torch.randn(len(rows), network.n_latent, generator=random)
+        with torch.inference_mode():
+            parts = zip(latent.split(100), batch["conditions"].split(100), strict=True)
+            made = torch.cat([network(*part)[:, 1] for part in parts]).numpy()
+            grey = batch | {"colour": torch.zeros(len(rows))}
+            noise = unit_noise(batch["templates"].shape, grey, random)[:, 1].numpy()
+        real = rows.templates[:, 1].astype(np.float32)
+        self.around = np.array([gaussian_filter(image, AROUND) for image in real])
+        self.sky = np.broadcast_to(rows.noise[:, 1, None, None], real.shape)
+        y, x = np.mgrid[: real.shape[1], : real.shape[2]] - (real.shape[1] - 1) / 2
+        q = network.column(batch["conditions"], "axis_ratio").numpy().clip(0.05)[:, None, None]
+        radius = np.hypot(x, y / q) / rows.reach[:, None, None]
+        self.inside = (radius > 0.15) & (radius < END)
+        self.real, self.made, noise = (finer(light) for light in (real, made, noise))
+        self.unit = spread(noise[self.inside])
+
+    def between(self, low: float, high: float) -> np.ndarray:
+        """Where light is so many times the noise."""
+        level = self.around / self.sky
+        return self.inside & (level > low) & (level < high)
+
+    def of(self, values: np.ndarray, unit: np.ndarray, here: np.ndarray) -> float:
+        """Of so rough a white noise these are, in units of ``unit``."""
+        return spread(values[here] / unit[here]) / self.unit
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("work", type=Path, help="folder of templates.py and conditions.py")
+    parser.add_argument("model", type=Path, help="folder of train.py, network.pt or a model")
+    parser.add_argument("--n", type=int, default=600, help="galaxies of each kind, at most")
+    parser.add_argument("--smooth", type=float, default=0.75, help="vote of a smooth galaxy")
+    args = parser.parse_args()
+    rows, network = Rows.read(args.work), read_network(args.model)
+    votes = rows.conditions[:, network.condition_names.index(SMOOTH)]
+    mixed = np.random.default_rng(SEED).permutation(len(rows))
+    smooth = mixed[votes[mixed] > args.smooth][: args.n]
+    rough = Roughness(rows[smooth], network)
+    print(f"{len(smooth)} smooth galaxies, of the light:")
+    print("light / noise  pixels    real generated     sky    left")
+    for low, high in pairwise(BRIGHT):
+        here = rough.between(low, high)
+        a, b = (rough.of(values, rough.around, here) for values in (rough.real, rough.made))
+        c = float(np.median(rough.sky[here] / rough.around[here]))
+        left = max(a**2 - b**2 - c**2, 0) ** 0.5
+        print(f"{low:5} to {high:3} {here.sum():7} {a:7.3f} {b:9.3f} {c:7.3f} {left:7.3f}")
+    few = mixed[: args.n]
+    rough = Roughness(rows[few], network)
+    print(f"{len(few)} galaxies, of the noise:")
+    for low, high in pairwise(FAINT):
+        here = rough.between(low, high)
+        print(f"{low:5} to {high:3} {here.sum():7} {rough.of(rough.real, rough.sky, here):7.2f}")
+
+
+if __name__ == "__main__":
+    main()
