@@ -25,9 +25,7 @@ NOVELTY = Head(
 )
 
 
-def make_card(
-    spec: InputSpec, n_train: int, n_validation: int, seed: int, backbone: str = BACKBONE
-) -> ModelCard:
+def make_card(spec: InputSpec, n_train: int, n_validation: int, seed: int) -> ModelCard:
     """The card without calibration, figures and weights."""
     return ModelCard(
         name="first-radio",
@@ -35,7 +33,7 @@ def make_card(
         title="FRI, FRII, compact and bent radio sources from FIRST images",
         task="classify",
         architecture="heads",
-        options={"backbone": backbone, "heads": HEADS, "novelty": "grey"},
+        options={"backbone": BACKBONE, "heads": HEADS, "novelty": "grey"},
         input=spec,
         output=OutputSpec(heads=(*OUTPUT.heads, NOVELTY)),
         training=Training(
@@ -76,17 +74,15 @@ def main() -> None:
     parser.add_argument("network", type=Path, help="network.pt of the training")
     parser.add_argument("folder", type=Path, help="folder for the card and the weights")
     parser.add_argument("--side", type=int, default=96, help="pixels of a stamp in use")
-    parser.add_argument("--backbone", default=BACKBONE, help="where not the usual one")
     parser.add_argument("--seed", type=int, default=SEED)
     args = parser.parse_args()
 
     sources = RadioSources.read(args.data)
     held = sources[sources.split == 1]
-    network = HeadsNetwork(args.backbone, HEADS, novelty="grey")
+    network = HeadsNetwork(BACKBONE, HEADS, novelty="grey")
     # What the training did not know of is fitted below.
     network.load_state_dict(torch.load(args.network, weights_only=True), strict=False)
-    n_train = len(sources) - len(held)
-    card = make_card(input_spec(sources, args.side), n_train, len(held), args.seed, args.backbone)
+    card = make_card(input_spec(sources, args.side), len(sources) - len(held), len(held), args.seed)
     classifier = CutoutClassifier(card, network, device="cpu")
     images, _ = card.input.prepare(as_cutouts(held))
     usual, _ = card.input.prepare(as_cutouts(sources[sources.split == 0]))

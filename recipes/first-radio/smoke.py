@@ -45,10 +45,6 @@ def main() -> None:
     small = ["--side", 48, "--batch-size", 8, "--steps", 6]
     for stop in (3, 6):
         run("train.py", data, work, *small, "--stop-at", stop)
-    few = ["--folds", 3, "--workers", 1, "--trials", "usual", "strong"]
-    run("choose.py", data, data / "chosen", "--side", 32, "--batch-size", 8, "--steps", 2, *few)
-    if not (data / "chosen" / "taught" / "network.pt").exists():
-        raise SystemExit("choose.py did not come to its end")
     run("export.py", data, work / "network.pt", model, "--side", 64)
     run("validate.py", data, "--model", model)
     run("calibrate.py", data, "--model", model, "--repeats", 2)
