@@ -14,8 +14,8 @@ It prints
 * what a process that is killed in the middle of the longest and started again takes longer than
   one that is not (at most 2 %): rows that are computed twice, and the start;
 * two workers of one thread over one (at least 1.7), and one worker over the same partitions in a
-  plain loop (at most 1.15). Workers are started, and have loaded what they need, before the clock
-  runs.
+  plain loop (at most 1.15). Each has a core of its own and no more, as from Slurm or Kubernetes.
+  Workers are started, and have loaded what they need, before the clock runs.
 
 The network is small by default and has learned nothing, so that a row costs what all but the
 network costs: ratios are the worst there are. ``--model galaxyzoo2 --rows 2000 20000`` is the
@@ -245,18 +245,43 @@ def in_a_loop(frame: pd.DataFrame, tiles: Path, model: str, pieces: int) -> Call
     return run
 
 
+def stay_on(cores: set[int]) -> None:
+    """Keep all threads of this process on some cores, where the system can (Linux)."""
+    if hasattr(os, "sched_setaffinity"):
+        for thread in Path("/proc/self/task").iterdir():
+            os.sched_setaffinity(int(thread.name), cores)
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process on its first core for a while."""
+    cores = cores_at_hand()
+    stay_on({min(cores)})
+    try:
+        yield
+    finally:
+        stay_on(cores)
+
+
+def cores_at_hand() -> set[int]:
+    """Which cores this process may use."""
+    has = hasattr(os, "sched_getaffinity")
+    return os.sched_getaffinity(0) if has else set(range(os.cpu_count()))
+
+
 @contextmanager
 def workers(n: int, lazy: dd.DataFrame) -> Iterator[distributed.Client]:
-    """Start processes of one thread, which have imported torch and opened the first images."""
+    """Start processes of one core, which have imported torch and opened the first images."""
     with (
         distributed.LocalCluster(
             n_workers=n, threads_per_worker=1, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        few = lazy.partitions[:1]
-        for address in client.scheduler_info()["workers"]:
+        few, cores = lazy.partitions[:1], sorted(cores_at_hand())
+        for k, address in enumerate(client.scheduler_info()["workers"]):
             client.compute(few, workers=[address]).result()
+            client.run(stay_on, {cores[k % len(cores)]}, workers=[address])
         yield client
 
 
@@ -297,7 +322,8 @@ class Pieces:
         self.client.compute(self.lazy).result()
 
     def time_loop(self):
-        self.loop()
+        with one_core():
+            self.loop()
 
 
 def measure_parts(folder: Path, frame: pd.DataFrame, model: str, n: int) -> None:
@@ -375,7 +401,8 @@ def measure_dask(folder: Path, frame: pd.DataFrame, args: argparse.Namespace) ->
     times: dict[str, list[float]] = {"plain loop": [], "one worker": [], "two workers": []}
     # In turns, so that whatever else the machine does disturbs all of them.
     for _ in range(args.repeats):
-        times["plain loop"].append(seconds(loop))
+        with one_core():
+            times["plain loop"].append(seconds(loop))
         times["one worker"].append(on_workers(1, lazy))
         times["two workers"].append(on_workers(2, lazy))
     best = {name: min(each) for name, each in times.items()}
