@@ -88,7 +88,7 @@ def _pictures(cutouts: Cutouts) -> NDArray[np.float32]:
     light = np.where(cutouts.mask, 0, cutouts.data)[:, colours].astype(np.float64)
     white = np.quantile(light.mean(axis=1).reshape(len(light), -1), 1 - _BRIGHTEST, axis=1)
     light /= np.where(white > 0, white, 1)[:, None, None, None]
-    # White is where Lupton's stretch becomes 1.
-    stretch = LuptonStretch(stretch=1.0, Q=1 / _LINEAR)
-    stretch = LuptonStretch(stretch=1 / stretch.inverse(1.0), Q=1 / _LINEAR)
+    # Lupton's stretch is asinh(Q x / stretch) / (10 asinh(Q / 10)): 1 at white, x = 1.
+    softening = 10 * np.sinh(np.arcsinh(1 / _LINEAR) / 10)
+    stretch = LuptonStretch(stretch=softening * _LINEAR, Q=softening)
     return stretch.apply(light).transpose(0, 2, 3, 1)
