@@ -24,7 +24,7 @@ class GalaxyZooNetwork(nn.Module):
         Name of a timm model.
     n_classes : int
         Number of classes that follow from the votes.
-    novelty : {"colour", "grey"}, optional
+    novelty : {"colour", "grey", "sources"}, optional
         Also say how far each image is from the training images (`Novelty`).
 
     Examples

@@ -33,7 +33,7 @@ class HeadsNetwork(nn.Module):
         * ``"fractions"``: shares of n answers, which sum to 1;
         * ``"numbers"``: n values and their standard deviations, in the units
           of the labels (see `set_units`).
-    novelty : {"colour", "grey"}, optional
+    novelty : {"colour", "grey", "sources"}, optional
         Adds how far an image is from those of the training, as in
         `GalaxyZooNetwork`.
 

@@ -2,27 +2,22 @@
 
 import math
 from collections.abc import Sequence
-from itertools import permutations
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
+
+from ._colour_moments import N_COLOURS, colour_moments
+from ._shape_moments import N_SHAPES, shape_moments
 
 __all__ = ["Novelty", "fit_distance", "fit_rank", "moments", "rank", "with_novelty"]
 
-# Grey, red minus blue, and green against both; and what a square of four pixels has of each.
-_COLOURS = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
-_COLOURS = _COLOURS / _COLOURS.norm(dim=1, keepdim=True)
-_SQUARE = torch.tensor([[1.0, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
-_ORDERS = torch.tensor(list(permutations(range(3))))
-_DARK = 0.06
 # How many times coarser than the image: the small maps are of what is told from noise and
 # sharpness, which among the hundreds of channels of the others would count for little.
 _FINE, _COARSE = {2, 4}, {4, 8, 16}
+_KINDS = ("colour", "grey", "sources")
 _RIDGE = 0.03
 _MOST_DIRECTIONS = 256
-_N_COLOURS = 60
 # Quantiles are kept at even steps of -log(1 - quantile), up to 0.99; a tail goes on from there.
 _LAST = -math.log(0.01)
 _STEPS = 48
@@ -45,8 +40,10 @@ class Novelty(nn.Module):
     backbone : `torch.nn.Module`
         A timm model, whose feature maps are measured: those 2, 4, 8 and 16 times
         coarser than the image.
-    kind : {"colour", "grey"}
-        Whether the channels are three different bands, or one band three times.
+    kind : {"colour", "grey", "sources"}
+        Whether the channels are three different bands, or one band three times;
+        or that in a picture in which the noise is black, as a radio source is
+        shown (see `~astrodlkit.specs.PeakStretch`).
 
     Raises
     ------
@@ -80,8 +77,8 @@ class Novelty(nn.Module):
 
     def __init__(self, backbone: nn.Module, kind: str) -> None:
         super().__init__()
-        if kind not in ("colour", "grey"):
-            raise ValueError(f"novelty must be 'colour', 'grey' or None, got {kind!r}")
+        if kind not in _KINDS:
+            raise ValueError(f"novelty must be one of {_KINDS} or None, got {kind!r}")
         known = getattr(backbone, "feature_info", None)
         # Of several maps of one size the last one.
         last = {
@@ -105,8 +102,12 @@ class Novelty(nn.Module):
                 size = 2 * sum(n for i, (_, n) in enumerate(last.values()) if i in seen)
                 self.distances[name] = Distance(size)
         self.colours = kind == "colour"
+        self.shapes = kind == "sources"
         if self.colours:
-            self.distances["colour"] = Distance(_N_COLOURS)
+            self.distances["colour"] = Distance(N_COLOURS)
+        if self.shapes:
+            self.distances["shape"] = Distance(N_SHAPES)
+        if self.colours or self.shapes:
             self.register_buffer("picture_mean", torch.full((3,), torch.nan))
             self.register_buffer("picture_std", torch.full((3,), torch.nan))
         self.register_buffer("quantiles", torch.full((_STEPS + 2,), torch.nan))
@@ -144,14 +145,18 @@ class Novelty(nn.Module):
         -------
         values : dict of Tensor, shape (n, d)
             Moments of the feature maps; ``"colour"``: of the colours, with the
-            channels in every order, shape (n, 6, 60).
+            channels in every order, shape (n, 6, 60); ``"shape"``: of what is
+            lit, shape (n, 7).
         """
         parts = [moments(one) for one in maps]
         values = {
             name: torch.cat([parts[i] for i in seen], dim=1) for name, seen in self.seen.items()
         }
         if self.colours:
-            values["colour"] = self.colour_moments(images)
+            values["colour"] = colour_moments(images, self.picture_mean, self.picture_std)
+        if self.shapes:
+            pictures = images[:, 0].float() * self.picture_std[0] + self.picture_mean[0]
+            values["shape"] = shape_moments(pictures)
         return values
 
     def lengths(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -194,26 +199,6 @@ class Novelty(nn.Module):
             for name, lengths in self.lengths(values).items()
         ]
         return torch.stack(ranks).amax(dim=0)
-
-    def colour_moments(self, images: Tensor) -> Tensor:
-        """
-        Colours and noise of images, with their channels in every order.
-
-        Parameters
-        ----------
-        images : Tensor, shape (n, 3, ny, nx)
-            Standardised channels.
-
-        Returns
-        -------
-        values : Tensor, shape (n, 6, 60)
-            The order as it is comes first.
-        """
-        means, covariances = _patches(images.float(), self.picture_mean, self.picture_std)
-        orders = _ORDERS.to(images.device)
-        means = means[..., orders]
-        covariances = covariances[..., orders[:, :, None], orders[:, None, :]]
-        return _colours(means.movedim(-2, 1), covariances.movedim(-3, 1))
 
 
 def with_novelty(network: Any, images: Tensor) -> dict[str, Tensor]:
@@ -304,8 +289,8 @@ def fit_rank(values: Tensor) -> Tensor:
     """
     levels = -torch.expm1(-torch.linspace(0, _LAST, _STEPS + 1, dtype=values.dtype))
     knots = torch.quantile(values, levels)
-    # Equal distances must not make steps of no width.
-    least = 1e-4 * float(values.abs().mean()) + 1e-6
+    # Equal distances must not make steps of no width, nor one that is far off wide ones.
+    least = 1e-4 * float(values.abs().median()) + 1e-6
     knots = knots + least * torch.arange(len(knots), dtype=values.dtype)
     # The mean excess over the 95 % quantile, as of an exponential tail.
     beyond = values[values >= torch.quantile(values, 0.95)]
@@ -371,56 +356,3 @@ class Distance(nn.Module):
         rest = self.weights[-1]
         square = rest * whole.square().sum(-1) + along.square() @ (self.weights[:-1] - rest)
         return square / len(self.mean)
-
-
-def _square_kernel(cell: int) -> Tensor:
-    """Convolution to the 4 components of squares of 2x2 cells, for each of 3 channels alone."""
-    pattern = _SQUARE.reshape(4, 2, 2).repeat_interleave(cell, 1).repeat_interleave(cell, 2)
-    return torch.einsum("ab,hyx->ahbyx", torch.eye(3), pattern / cell**2).flatten(0, 1)
-
-
-def _patches(images: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-    """
-    Mean colour and covariances of the channels' details, at two scales, in dark and bright parts.
-
-    Returns means, shape (n, 4, 3), and covariances, shape (n, 4, 2, 3, 3), of the slopes and of
-    the twist of squares of two by two cells.
-    """
-    offset = (mean[:, None] * _SQUARE.to(mean.device).sum(dim=1)).flatten()
-    means, covariances = [], []
-    for kernel in _KERNELS:
-        kernel = kernel.to(images.device)  # noqa: PLW2901
-        parts = conv2d(
-            images, kernel * std[:, None, None], offset, stride=kernel.shape[-1]
-        ).flatten(2)
-        # The first component is twice the mean of a square.
-        bright = (parts[:, ::4].mean(dim=1, keepdim=True) >= 2 * _DARK).float()
-        lit = parts * bright
-        sums, products = lit.sum(dim=2), lit @ parts.mT
-        every = parts.sum(dim=2), parts @ parts.mT
-        n_bright = bright.sum(dim=2) + 3
-        n_dark = parts.shape[2] + 6 - n_bright
-        for total, square, n in (
-            (every[0] - sums, every[1] - products, n_dark),
-            (sums, products, n_bright),
-        ):
-            of_squares = (square / n[..., None]).unflatten(2, (3, 4)).unflatten(1, (3, 4))
-            detail = of_squares.diagonal(dim1=2, dim2=4).movedim(3, 1)[:, 1:]
-            covariances.append(torch.stack([detail[:, 0] + detail[:, 1], detail[:, 2]], dim=1))
-            means.append((total / n)[:, ::4] / 2)
-    return torch.stack(means, dim=1), torch.stack(covariances, dim=1)
-
-
-def _colours(means: Tensor, covariances: Tensor) -> Tensor:
-    """Of the means and covariances: strengths, correlations and ratios, shape (..., 60)."""
-    basis = _COLOURS.to(means.device)
-    means = means @ basis.mT
-    covariances = basis @ covariances @ basis.mT
-    strength = (covariances.diagonal(dim1=-2, dim2=-1).clamp(min=0) + 1e-6).sqrt()
-    related = covariances / strength[..., :, None] / strength[..., None, :]
-    parts = [strength.log(), *(related[..., i, j] for i, j in ((0, 1), (0, 2), (1, 2)))]
-    ratios = means[..., 1:] / (means[..., :1].abs() + 0.02)
-    return torch.cat([part.flatten(2) for part in (*parts, ratios, means[..., 0])], dim=2)
-
-
-_KERNELS = (_square_kernel(2), _square_kernel(4))

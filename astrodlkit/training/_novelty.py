@@ -62,10 +62,10 @@ def fit_novelty(
     """
     novelty = getattr(network, "novelty", None)
     if not isinstance(novelty, Novelty):
-        raise ValueError("network must have been made with novelty='colour' or 'grey'")
+        raise ValueError("network must have been made with a novelty, such as novelty='colour'")
     was_training = network.training
     network.eval()
-    if novelty.colours:
+    if novelty.colours or novelty.shapes:
         novelty.picture_mean.copy_(torch.tensor(spec.mean))
         novelty.picture_std.copy_(torch.tensor(spec.std))
     try:

@@ -134,7 +134,11 @@ def test_less_than_a_megabyte_at_half_precision():
     ("backbone", "kind", "message"),
     [
         (nn.Linear(1, 1), "colour", "Linear does not: pass novelty=None"),
-        (None, "color", "novelty must be 'colour', 'grey' or None, got 'color'"),
+        (
+            None,
+            "color",
+            r"novelty must be one of \('colour', 'grey', 'sources'\) or None, got 'color'",
+        ),
     ],
 )
 def test_refusals(network, backbone, kind, message):
@@ -160,6 +164,12 @@ def test_rank_of_an_exponential_distribution_is_the_value_itself():
     tail = rank(torch.tensor([5.0, 6.0, 60.0, 1e6]), table)
     assert (tail.diff() > 0).all()
     assert abs(float(tail[0]) - 5.0) < 0.15
+
+
+def test_rank_forgives_one_distance_far_off():
+    values = torch.cat([torch.linspace(0, 1, 200), torch.tensor([1e7])])
+    quantile = -torch.expm1(-rank(torch.tensor([0.25, 0.5, 0.75]), fit_rank(values)))
+    torch.testing.assert_close(quantile, torch.tensor([0.25, 0.5, 0.75]), atol=0.03, rtol=0)
 
 
 def test_rank_of_equal_distances():
