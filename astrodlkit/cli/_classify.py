@@ -83,7 +83,7 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
 def _inputs(args: argparse.Namespace, fail: Callable[[str], NoReturn]) -> tuple[Any, Path | None]:
     """The images, or an index of them, and the catalogue."""
     images, catalog = list(args.files), args.catalog
-    if catalog is None and not _holds_image(images[-1]):
+    if catalog is None and _fits_content(images[-1]) != "image":
         catalog = images.pop()
     for path in images:
         if path.is_dir():
@@ -92,7 +92,7 @@ def _inputs(args: argparse.Namespace, fail: Callable[[str], NoReturn]) -> tuple[
             raise FileNotFoundError(f"{path}: there is no such file")
     if catalog is not None:
         check_table_file(catalog)
-    if len(images) == 1 and images[0].suffix.lower() == ".parquet":
+    if len(images) == 1 and _is_table(images[0]):
         if catalog is None:
             fail("an index of images needs a catalogue")
         return _index(images[0], args.bands, fail), catalog
@@ -166,14 +166,21 @@ def in_words(result: Table | Iterable[Table]) -> str:
     return words
 
 
-def _holds_image(path: Path) -> bool:
-    """Whether a file is FITS with an image in it; a table is neither."""
+def _is_table(path: Path) -> bool:
+    """Whether a file is a table: by its name, or FITS without an image."""
+    kind = TABLE_FORMATS.get(path.suffix.lower())
+    return _fits_content(path) == "table" if kind == "fits" else kind is not None
+
+
+def _fits_content(path: Path) -> str:
+    """``"image"`` or ``"table"``; nothing of a file that is not FITS, or damaged."""
     try:
-        with fits.open(path) as hdus:
+        with path.open("rb") as stream, fits.open(stream) as hdus:
             kinds = fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU
-            return any(isinstance(hdu, kinds) and hdu.header["NAXIS"] > 1 for hdu in hdus)
+            whole = any(isinstance(hdu, kinds) and hdu.header["NAXIS"] > 1 for hdu in hdus)
+            return "image" if whole else "table"
     except OSError:
-        return False
+        return ""
 
 
 def _detected(path: Path) -> QTable:

@@ -77,6 +77,22 @@ def test_classify_into_a_folder(tiles, sources, tmp_path, capsys):
     assert (QTable.read(tmp_path / "one.ecsv")["class"] == table["class"]).all()
 
 
+@pytest.mark.parametrize("suffix", [".ecsv", ".fits", ".vot"])
+def test_an_index_in_another_format(suffix, frames, tiles, sources, tmp_path):
+    catalog, index = tmp_path / "sources.ecsv", tmp_path / f"tiles{suffix}"
+    sources.write(catalog)
+    bands = [f"--band={band}={band}.fits" for band in "gri"]
+    folder = str(frames[0].parent)
+    assert main(["index", folder, "-o", str(index), *bands, "--no-progress"]) == 0
+    found = []
+    for each in (tiles, index):
+        out = each.with_name(f"{each.suffix[1:]}-result.ecsv")
+        command = ["classify", str(each), str(catalog), "-o", str(out), "--no-progress"]
+        assert main(command) == 0
+        found.append(QTable.read(out)["class_probability"])
+    assert_allclose(*found)
+
+
 def test_wrong_usage(tiles, sources, tmp_path, capsys, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("the work has started")
