@@ -13,21 +13,21 @@ without a source. ``galaxyzoo2`` has a script of its own, as its novelty is fitt
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from itertools import permutations
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, zoom
 
 from astrodlkit import Cutouts, load_model
+from astrodlkit.pretrained import Figure
 from astrodlkit.specs import InputSpec
 
 HERE = Path(__file__).parent
 N_BLANK = 300
-# FIRST's beam of 5.4 arcsec in its pixels of 1.8 arcsec, as a standard deviation.
-BEAM = 5.4 / 1.8 / 2.355
 
 
 def defective_galaxies(
@@ -83,12 +83,30 @@ def defective_sources(
     stripes, rays = drawn_artefacts(n, ny, nx, rng)
     yield "stripes over sources", again(whole + 255 * stripes)
     yield "rays over sources", again(whole + 255 * rays)
-    noise = np.array([gaussian_filter(rng.normal(size=(1, ny, nx)), (0, BEAM, BEAM), mode="wrap")
-                      for _ in range(N_BLANK)])  # fmt: skip
-    noise /= noise.std()
+    noise = import_module("validate").beam_noise((N_BLANK, 1, ny, nx), rng)
     yield "blank sky", again(noise)
     yield "stripes on blank sky", again(noise[:n] + 20 * stripes[:N_BLANK])
     yield "rays on blank sky", again(noise[:n] + 20 * rays[:N_BLANK])
+    # Not looked at when the novelty was made.
+    yield from ((f"not foreseen: {name}", again(pixels)) for name, pixels in unforeseen(whole, rng))
+
+
+def unforeseen(whole: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
+    """Radio stamps with what the novelty was not made for; the last is no defect."""
+    n, _, ny, nx = whole.shape
+    middle = slice(ny // 4, -ny // 4), slice(nx // 4, -nx // 4)
+    yield "pixels twice too small", zoom(whole[:, :, *middle], (1, 1, 2, 2), order=1)
+    small = whole.reshape(n, 1, ny // 2, 2, nx // 2, 2).mean((3, 5))
+    yield "pixels twice too large", np.pad(small, ((0, 0), (0, 0), (ny // 4,) * 2, (nx // 4,) * 2))
+    yield "a third off the centre", np.roll(whole, nx // 3, axis=3)
+    # What 14 arcsec, 7.8 pixels, add in quadrature to FIRST's 5.4.
+    yield "a beam of 15 arcsec", gaussian_filter(whole, (0, 0, 3.3, 3.3))
+    hot = whole.copy()
+    hot[:, :, ny // 5, nx // 2] = 2 * 255
+    yield "one hot pixel", hot
+    yield "noise without a beam", rng.normal(size=whole.shape)
+    for peak in (100, 30, 10):
+        yield f"peak {peak} times the noise", import_module("validate").in_noise(whole, peak, rng)
 
 
 def drawn_artefacts(
@@ -115,6 +133,7 @@ def drawn_artefacts(
     return (height[0] * np.maximum(wave, 0))[:, None], (height[1] * arms)[:, None]
 
 
+TITLE = "novelty AUROC"
 RECIPES = {"efigi": defective_galaxies, "first-radio": defective_sources}
 
 
@@ -126,6 +145,7 @@ def main() -> None:
     parser.add_argument("--sky", type=Path, help="folder of the SDSS field, for efigi")
     parser.add_argument("--model", help="name, or path of a card; default: the recipe's")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--card", type=Path, help="JSON file to write, with the areas")
     args = parser.parse_args()
     sys.path[1:1] = [str(HERE / args.recipe), str(HERE / "galaxyzoo2")]
     cutouts, _ = import_module("validate").judged(args.data)
@@ -138,15 +158,21 @@ def main() -> None:
 
     usual = novelty(cutouts)
     print(f"{classifier.card.full_name}: against {len(usual)} validation rows")
+    figures = []
     for name, stamps in RECIPES[args.recipe](cutouts, classifier.input, args.sky, rng):
         far = novelty(stamps)
         far = far[np.isfinite(far)]
         value, error = area(usual, far, rng)
-        print(
-            f"{name:36s} AUROC {value:.4f} +- {error:.4f}  N = {len(far)}; over 0.99: "
-            f"{(far > 0.99).mean():.0%}",
-            flush=True,
-        )
+        # Samples that do not overlap do not in any bootstrap either.
+        error = error or 0.5 / min(len(usual), len(far))
+        beyond = f"novelty over 0.99: {(far > 0.99).mean():.0%}"
+        print(f"{name:38s} AUROC {value:.4f} +- {error:.4f}  N = {len(far)}; {beyond}", flush=True)
+        note = f"against {len(usual)} validation rows; {beyond}"
+        numbers = (round(value, 4), round(error, 4), len(far))
+        figures.append(Figure(f"{TITLE}, {name}", *numbers, "validation", note))
+    if args.card is not None:
+        kept = [each for each in classifier.card.figures if not each.name.startswith(TITLE)]
+        args.card.write_text(replace(classifier.card, figures=(*kept, *figures)).to_json())
 
 
 if __name__ == "__main__":

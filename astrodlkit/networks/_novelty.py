@@ -292,9 +292,9 @@ def fit_rank(values: Tensor) -> Tensor:
     # Equal distances must not make steps of no width, nor one that is far off wide ones.
     least = 1e-4 * float(values.abs().median()) + 1e-6
     knots = knots + least * torch.arange(len(knots), dtype=values.dtype)
-    # The mean excess over the 95 % quantile, as of an exponential tail.
+    # That of an exponential tail with the median excess over the 95 % quantile.
     beyond = values[values >= torch.quantile(values, 0.95)]
-    scale = (beyond - beyond.min()).mean().clamp(min=least * _STEPS)
+    scale = (torch.quantile(beyond - beyond.min(), 0.5) / math.log(2)).clamp(min=least * _STEPS)
     return torch.cat([knots, scale[None]])
 
 

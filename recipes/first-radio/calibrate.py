@@ -7,6 +7,7 @@ whose probabilities are right has a calibration error too, in so few rows: it is
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,10 @@ from astrodlkit import load_model
 from astrodlkit.classify import CutoutClassifier
 from astrodlkit.engine import run_batches
 from astrodlkit.metrics import expected_calibration_error
+from astrodlkit.pretrained import Figure
 from astrodlkit.training import calibrate
 
+NAME = "expected calibration error"
 FOLDS, DRAWS, MASSES = 5, 500, 10
 LEAST = 0.01  # a class that was never right in so few rows is not impossible
 # From probabilities and labels of some rows, and probabilities of others, to better ones of these.
@@ -122,7 +125,7 @@ def by_chance(held: np.ndarray, n: int) -> np.ndarray:
 def compare(
     title: str, trials: dict[str, tuple[Scheme, np.ndarray, np.ndarray]],
     truth: np.ndarray, repeats: int,
-) -> np.ndarray:  # fmt: skip
+) -> tuple[np.ndarray, Figure]:  # fmt: skip
     """Print how each scheme does beside the first, which the model uses; what the first gave."""
     n = len(truth)
     drawn = np.random.default_rng(0).integers(n, size=(DRAWS, n))
@@ -147,7 +150,10 @@ def compare(
               f"{chance.mean():.3f}, {low:.3f}-{high:.3f}; {equal:.3f}; "
               f"{loss.mean():.3f}, {(loss - first[3]).mean():+.3f} +- "
               f"{(loss - first[3]).std() / np.sqrt(n):.3f}")  # fmt: skip
-    return first[0]
+    held, value, again, _ = first
+    note = f"{title}; {FOLDS}-fold cross-validation within validation, {repeats} times"
+    error = round(float(again.std()), 4)
+    return held, Figure(NAME, round(float(value), 4), error, n, "validation", note)
 
 
 def _shares(probabilities: np.ndarray) -> np.ndarray:
@@ -161,11 +167,13 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the labelled sets")
     parser.add_argument("--model", default="first-radio", help="name, or path of a card")
     parser.add_argument("--repeats", type=int, default=20, help="number of foldings")
+    parser.add_argument("--card", type=Path, help="JSON file to write, with the calibration error")
     args = parser.parse_args()
     sources = RadioSources.read(args.data)
     sources = sources[sources.split == 1]
     truth = sources.label
-    views = validation_views(load_model(args.model, device="cpu"), sources)
+    classifier = load_model(args.model, device="cpu")
+    views = validation_views(classifier, sources)
     one, mean = views[0], views.mean(axis=0)
     fitted = [calibrate(OUTPUT, {"class": values}, {"class": truth}) for values in (one, mean)]
     print("temperature of one view, of the mean over eight:",
@@ -176,14 +184,14 @@ def main() -> None:
         "mixed with the frequencies": mixture,
         "isotonic": isotonic,
     }
-    used = compare(
+    used, of_one = compare(
         "one view",
         {"temperature (used)": (temperature, one, one), "none": (as_they_are, one, one)}
         | {name: (scheme, one, one) for name, scheme in others.items()},
         truth,
         args.repeats,
     )
-    compare(
+    _, of_mean = compare(
         "eight views",
         {
             "temperature of one view (used)": (temperature, one, mean),
@@ -198,6 +206,10 @@ def main() -> None:
     print("one view, if calibrated, with N rows:")
     for n in (200, 500, 1000, 1500, 2000):
         print(f"  {n:4d}: {by_chance(used, n).mean():.3f}")
+    if args.card is not None:
+        kept = [each for each in classifier.card.figures if each.name != NAME]
+        card = replace(classifier.card, figures=(*kept, of_mean, of_one))
+        args.card.write_text(card.to_json())
 
 
 if __name__ == "__main__":

@@ -4,12 +4,16 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from sources import CLASSES, RadioSources
 
 from astrodlkit import Cutouts, load_model
 from astrodlkit.classify import CutoutClassifier
 from astrodlkit.metrics import Measured, accuracy
 from astrodlkit.pretrained import Figure
+
+# FIRST's beam of 5.4 arcsec in its pixels of 1.8 arcsec, as a standard deviation.
+BEAM = 5.4 / 1.8 / 2.355
 
 
 def as_cutouts(sources: RadioSources) -> Cutouts:
@@ -22,6 +26,17 @@ def judged(folder: Path) -> tuple[Cutouts, dict[str, np.ndarray]]:
     sources = RadioSources.read(folder)
     sources = sources[sources.split == 1]
     return as_cutouts(sources), {"class": np.array(CLASSES)[sources.label]}
+
+
+def beam_noise(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Noise with the beam of FIRST, of unit variance."""
+    noise = gaussian_filter(rng.normal(size=shape), (0, 0, BEAM, BEAM), mode="wrap")
+    return noise / noise.std()
+
+
+def in_noise(pictures: np.ndarray, peak: float, rng: np.random.Generator) -> np.ndarray:
+    """Pictures of 8 bits in noise once more: their peak is so many times as high."""
+    return (peak / 255 * pictures + beam_noise(pictures.shape, rng)).astype(np.float32)
 
 
 def figures(classifier: CutoutClassifier, sources: RadioSources, *, views: int) -> list[Figure]:
@@ -57,6 +72,15 @@ def main() -> None:
                 f"{figure.name:40s} {figure.value:.4f} +- {figure.error:.4f}  "
                 f"N = {figure.n}  ({figure.note})"
             )
+    sources = sources[sources.split == 1]
+    rng = np.random.default_rng(1)
+    for peak in (300, 100, 30, 10):
+        noisy = Cutouts(in_noise(sources.pictures[:, None], peak, rng), bands=("1.4 GHz",))
+        given = np.asarray(classifier.predict(noisy, precision="float32")["class"])
+        share = accuracy(given, np.array(CLASSES)[sources.label])
+        print(
+            f"one view, in noise, the peak {peak} times as high: {share[0]:.3f} +- {share[1]:.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -170,6 +170,8 @@ def test_rank_forgives_one_distance_far_off():
     values = torch.cat([torch.linspace(0, 1, 200), torch.tensor([1e7])])
     quantile = -torch.expm1(-rank(torch.tensor([0.25, 0.5, 0.75]), fit_rank(values)))
     torch.testing.assert_close(quantile, torch.tensor([0.25, 0.5, 0.75]), atol=0.03, rtol=0)
+    tails = [rank(torch.tensor([5.0]), fit_rank(part)) for part in (values, values[:-1])]
+    torch.testing.assert_close(*tails, atol=0.5, rtol=0)
 
 
 def test_rank_of_equal_distances():
