@@ -74,12 +74,12 @@ class Augmentation:
             drawn = torch.rand(*size, generator=generator, device=generator.device)
             return low + (high - low) * drawn.to(pictures.device)
 
-        views = grid_sample(
-            pictures,
-            affine_grid(self._affine(n, uniform), [n, channels, *self.shape], align_corners=False),
-            padding_mode="reflection",
-            align_corners=False,
-        )
+        # Numbers of 16 bits would put pixels elsewhere.
+        with torch.autocast(pictures.device.type, enabled=False):
+            grid = affine_grid(
+                self._affine(n, uniform), [n, channels, *self.shape], align_corners=False
+            )
+        views = grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
         blurred = uniform(0, 1, n) < self.blur
         if blurred.any():
             factor = float(uniform(1.3, 3.0, 1))
