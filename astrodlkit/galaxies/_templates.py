@@ -21,6 +21,9 @@ _ROWS = 32
 STEP = 2 * _ROWS
 """Rows of which templates are made together."""
 
+# Pixels in which a template fades to nothing at its edges, which drawn ones would show.
+_RIM = 5
+
 # What rounding may take a value out of the domain by.
 _TOLERANCE = 1e-6
 
@@ -118,6 +121,7 @@ def make_galaxies(
         latent,
         np.clip(conditions, low, high),
     )
+    planes *= _rim(planes.shape[-1])
     # A class that is certain is no further from the training set than one that is not.
     counted = np.array([not name.startswith("class_") for name in spec.conditions])
     margin = _TOLERANCE * (high - low)
@@ -136,6 +140,13 @@ def make_galaxies(
         to_sky=to_sky,
         flags=flags,
     )
+
+
+def _rim(side: int) -> NDArray[np.float32]:
+    """What is left of the light in each pixel, (side, side)."""
+    to_edge = side / 2 - np.abs(np.arange(side) - (side - 1) / 2)
+    fade = np.sin(np.pi / 2 * np.minimum(to_edge / _RIM, 1)) ** 2
+    return np.outer(fade, fade).astype(np.float32)
 
 
 def split_rows(rows: range, first: int) -> Iterator[range]:

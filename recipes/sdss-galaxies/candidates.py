@@ -1,4 +1,4 @@
-"""What the three candidates learn: an autoencoder, a generator against a critic, and both."""
+"""What the candidates learn: an autoencoder, a generator against a critic, both, or textures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ import lightning
 import torch
 from critic import Critic, seen
 from rows import add_noise
+from textures import TextureDistance
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, softplus
 
@@ -16,7 +17,8 @@ from astrodlkit.training import step_generator, warm_up_and_cosine
 
 # Where it is not emulated.
 BFLOAT16 = resolve_precision("auto", torch.device("cpu"), difference=lambda: 0.0) == "bfloat16"
-CANDIDATES = ("vae", "gan", "vae-gan")
+CANDIDATES = ("vae", "gan", "vae-gan", "vae-textures")
+RATES = {"vae": 1e-3, "gan": 3e-4, "vae-gan": 2e-4, "vae-textures": 3e-4}
 # What a template may be off where it is bright, and how many pixels are one independent number.
 TOLERANCE, PIXELS = 0.04, 8.0
 # Where there is a critic, pictures are compared in blocks of so many pixels: the rest is its own.
@@ -42,12 +44,16 @@ class TemplateTask(lightning.LightningModule):
     one has. The encoder has to find the numbers that were drawn (as Chen et al. 2016, NeurIPS;
     Zhu et al. 2017, NeurIPS): without, galaxies of the same conditions come to look alike.
 
+    Instead of a critic, templates of drawn numbers may have to have the textures of real ones of
+    the same conditions. The autoencoder's have no fine structure then (the numbers of places are
+    0), which is what the drawn ones learn to use.
+
     Parameters
     ----------
     network : GalaxyTemplateNetwork
         Whose conditions are fitted.
-    candidate : {"vae", "gan", "vae-gan"}
-        Which of the two, or both.
+    candidate : {"vae", "gan", "vae-gan", "vae-textures"}
+        Which of these.
     max_steps : int
         Of the network; each is beside one of the critic's.
     minutes : float, optional
@@ -58,8 +64,9 @@ class TemplateTask(lightning.LightningModule):
         Weight of the critic's squared gradients.
     penalty_every : int
         Steps between those with gradients.
-    adversarial : float
-        Gradient of the critic's score in the last layer, of that of the pictures' loss.
+    share : float
+        Gradient of the critic's score, or of the textures', in the last layer, of that of the
+        pictures' loss.
     numbers : float
         Weight of the drawn numbers that are to be found, of the critic's score alone.
     seed : int
@@ -77,20 +84,22 @@ class TemplateTask(lightning.LightningModule):
         critic_rate: float = 3e-4,
         gamma: float = 1.0,
         penalty_every: int = 4,
-        adversarial: float = 1.0,
+        share: float = 1.0,
         numbers: float = 0.01,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.network, self.max_steps, self.minutes, self.seed = network, max_steps, minutes, seed
-        self.encodes, self.criticised = candidate != "gan", candidate != "vae"
-        self.rate = rate or {"vae": 1e-3, "gan": 3e-4, "vae-gan": 2e-4}[candidate]
+        self.encodes, self.criticised = candidate != "gan", candidate in ("gan", "vae-gan")
+        self.rate = rate or RATES[candidate]
         self.critic_rate, self.gamma, self.penalty_every = critic_rate, gamma, penalty_every
-        self.adversarial, self.numbers = adversarial, numbers
+        self.share, self.numbers = share, numbers
         # A network that has learned before has nothing to be warmed up for.
         self.warm_up = max_steps // 10 if candidate == "vae" else 0
-        self.critic = Critic(len(network.condition_names)) if self.criticised else None
+        n = len(network.condition_names)
+        self.critic = Critic(n) if self.criticised else None
+        self.textures = TextureDistance(n) if candidate == "vae-textures" else None
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> None:
         """One step of the network, and one of the critic where there is one."""
@@ -103,6 +112,8 @@ class TemplateTask(lightning.LightningModule):
             made, losses["numbers"] = self._drawn(batch, generator)
             ahead = self._criticised(made, batch, generator, step, optimizers[1])
             losses["adversarial"] = softplus(-ahead).mean()
+        if self.textures is not None:
+            losses["textures"] = self._textures_off(batch, generator)
         optimizers[0].zero_grad()
         self.manual_backward(self._total(losses))
         nn.utils.clip_grad_norm_(self.network.parameters(), 200.0 if self.encodes else 5.0)
@@ -114,19 +125,15 @@ class TemplateTask(lightning.LightningModule):
 
     def _total(self, losses: dict[str, Tensor]) -> Tensor:
         """What the network is to make small."""
-        if self.critic is None:
-            return sum(losses.values())
-        weights = {"numbers": 1.0, "adversarial": 1.0}
-        if self.encodes:
+        weights = {} if self.encodes else {"numbers": self.numbers}
+        beside = next((name for name in ("adversarial", "textures") if name in losses), None)
+        if self.encodes and beside:
             last = self.network.decoder.leave.weight
-            slopes = {
-                name: torch.autograd.grad(losses[name], last, retain_graph=True)[0].norm()
-                for name in ("picture", "adversarial")
-            }
-            share = slopes["picture"] / slopes["adversarial"].clamp_min(1e-12)
-            weights["adversarial"] = self.adversarial * share
-        else:
-            weights["numbers"] = self.numbers
+            picture, other = (
+                torch.autograd.grad(losses[name], last, retain_graph=True)[0].norm()
+                for name in ("picture", beside)
+            )
+            weights[beside] = self.share * picture / other.clamp_min(1e-12)
         return sum(weights.get(name, 1.0) * part for name, part in losses.items())
 
     def _autoencoder(
@@ -137,8 +144,11 @@ class TemplateTask(lightning.LightningModule):
         with self._half():
             mean, log_variance = self.network.posterior(batch["templates"], conditions)
             noise = self._normal((len(mean), self.network.n_latent), generator)
-            own = mean + (log_variance / 2).exp() * noise[:, : mean.shape[1]]
-            made = self.network.decode(torch.cat([own, noise[:, mean.shape[1] :]], 1), conditions)
+            noise, places = noise.tensor_split([mean.shape[1]], 1)
+            if self.textures is not None:
+                places = torch.zeros_like(places)
+            own = mean + (log_variance / 2).exp() * noise
+            made = self.network.decode(torch.cat([own, places], 1), conditions)
         nats = (mean.square() + log_variance.exp() - 1 - log_variance) / 2
         part = min(1.0, (step + 1) / self.warm_up) if self.warm_up else 1.0
         numbers = self.network.deck.standard(conditions)
@@ -164,6 +174,26 @@ class TemplateTask(lightning.LightningModule):
 
     def _drawn(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Noisy templates of drawn latent numbers, and how ill the encoder finds these (nats)."""
+        made, own = self._made(batch, generator)
+        with self._half():
+            mean, log_variance = self.network.posterior(made, batch["conditions"])
+        nats = (log_variance + (own - mean).square() * (-log_variance).exp()) / 2
+        return made, nats.sum(1).mean()
+
+    def _textures_off(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
+        """How far templates of drawn latent numbers are from real ones in their textures."""
+        made, _ = self._made(batch, generator)
+        conditions = batch["conditions"]
+        return self.textures(
+            batch["templates"],
+            made,
+            self.network.deck.standard(conditions),
+            self.network.column(conditions, "axis_ratio"),
+            generator,
+        )
+
+    def _made(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Noisy templates of drawn latent numbers, and what the encoder has to find in them."""
         conditions, n = batch["conditions"], self.network.n_global
         latent = self._normal((len(conditions), self.network.n_latent), generator)
         with torch.no_grad():
@@ -171,11 +201,8 @@ class TemplateTask(lightning.LightningModule):
             own = self.network.flow(latent[:, :n], self.network.deck.standard(conditions))
         with self._half():
             made = self.network.decode(torch.cat([own, latent[:, n:]], 1), conditions)
-        made = add_noise(made, batch, self.network.column(conditions, "axis_ratio"), generator)
-        with self._half():
-            mean, log_variance = self.network.posterior(made, conditions)
-        nats = (log_variance + (own - mean).square() * (-log_variance).exp()) / 2
-        return made, nats.sum(1).mean()
+        axis_ratio = self.network.column(conditions, "axis_ratio")
+        return add_noise(made, batch, axis_ratio, generator), own
 
     def _criticised(
         self,

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+from textures import smoothed
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, leaky_relu, pixel_unshuffle
+from torch.nn.functional import avg_pool2d, leaky_relu, pixel_unshuffle
 
 SOFT = 4e-5  # brightness below which the stretch is linear
 # Times the noise: where a template is fainter, more than half of what is seen is smoothed, dimmed.
@@ -30,21 +31,12 @@ def seen(light: Tensor, profile: Tensor, noise: Tensor) -> Tensor:
     """
     level = profile / noise[:, 1, None, None, None]
     faint = 1 / (1 + (level / SMOOTHED) ** 2)
-    coloured = _smooth(light, GRAIN[1])
-    coloured = coloured + faint * (_smooth(light, GRAIN[0]) - coloured)
-    light = light[:, 1:2] + faint * (_smooth(light[:, 1:2], GRAIN[0]) - light[:, 1:2])
+    coloured = smoothed(light, GRAIN[1])
+    coloured = coloured + faint * (smoothed(light, GRAIN[0]) - coloured)
+    light = light[:, 1:2] + faint * (smoothed(light[:, 1:2], GRAIN[0]) - light[:, 1:2])
     r, bands = (light / SOFT).asinh(), (coloured / SOFT).asinh()
     maps = torch.cat([r / 3, bands[:, ::2] - bands[:, 1:2], r - (profile / SOFT).asinh()], 1)
     return maps / (1 + (DIMMED / level) ** 2)
-
-
-def _smooth(light: Tensor, sigma: float) -> Tensor:
-    """With a Gaussian."""
-    along = torch.arange(-6, 7, device=light.device)
-    weights = torch.exp(-((along / sigma) ** 2) / 2)
-    kernel = (weights / weights.sum()).expand(light.shape[1], 1, 1, -1)
-    light = conv2d(light, kernel, padding=(0, 6), groups=light.shape[1])
-    return conv2d(light, kernel.mT, padding=(6, 0), groups=light.shape[1])
 
 
 class Critic(nn.Module):

@@ -14,7 +14,12 @@ from astrodlkit.networks import GalaxyTemplateNetwork
 from astrodlkit.pretrained import Figure, Licence, ModelCard, Training, save_model
 from astrodlkit.specs import TemplateSpec
 
-TITLES = {"vae": "autoencoder", "gan": "adversarial", "vae-gan": "autoencoder, refined by a critic"}
+TITLES = {
+    "vae": "autoencoder",
+    "gan": "adversarial",
+    "vae-gan": "autoencoder, refined by a critic",
+    "vae-textures": "autoencoder, refined by textures",
+}
 
 
 def make_card(network: GalaxyTemplateNetwork, rows: Rows, candidate: str) -> ModelCard:

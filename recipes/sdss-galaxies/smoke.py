@@ -1,7 +1,7 @@
 """
 The recipe on a few galaxies drawn by GalSim, all of it.
 
-Read, undo the stretch, clean, measure, resume; teach the three candidates for two steps, judge,
+Read, undo the stretch, clean, measure, resume; teach the candidates for two steps, judge,
 draw and export what they make.
 """
 
@@ -105,7 +105,7 @@ def run(script: str, *arguments: object) -> str:
 
 
 def learn(data: Path, work: Path, folder: Path) -> None:
-    """Conditions, three candidates, one of them interrupted, and what they are judged by."""
+    """Conditions, all candidates, one of them interrupted, and what they are judged by."""
     run("conditions.py", data, work)
     few = "--batch-size", 2, "--steps", 2
     run("train.py", work, folder / "vae", "--candidate", "vae", *few, "--stop-at", 1)
@@ -114,6 +114,7 @@ def learn(data: Path, work: Path, folder: Path) -> None:
     run("train.py", work, folder / "gan", "--candidate", "gan", *few)
     start = "--start", folder / "vae"
     run("train.py", work, folder / "both", "--candidate", "vae-gan", *few, *start)
+    run("train.py", work, folder / "textures", "--candidate", "vae-textures", *few, *start)
     run("samples.py", work, folder / "gan", folder / "samples.png", "--n", 4)
     table = run("validate.py", work, folder / "both", "--fits", 2, "--shears", 2)
     if "nan" in table or "shear slope" not in table:

@@ -6,6 +6,7 @@ Train a generator of templates; resumes where it was interrupted.
     $ python recipes/sdss-galaxies/train.py WORK VAE --candidate vae
     $ python recipes/sdss-galaxies/train.py WORK GAN --candidate gan
     $ python recipes/sdss-galaxies/train.py WORK BOTH --candidate vae-gan --start VAE/network.pt
+    $ python recipes/sdss-galaxies/train.py WORK OUT --candidate vae-textures --start VAE/network.pt
 """
 
 import argparse
@@ -22,7 +23,7 @@ from astrodlkit.networks import GalaxyTemplateNetwork
 from astrodlkit.training import add_process_options, fit, process_options, this_process
 
 SEED = 70
-STEPS = {"vae": 20_000, "gan": 20_000, "vae-gan": 8_000}
+STEPS = {"vae": 20_000, "gan": 20_000, "vae-gan": 8_000, "vae-textures": 1_000}
 # Channels of the network at 5, 10, 20 and 40 pixels.
 WIDTHS = 192, 96, 48, 24
 
@@ -80,7 +81,7 @@ def main() -> None:
     )
     steps = args.steps or STEPS[args.candidate]
     # Lightning counts those of the critic too.
-    each = 1 if args.candidate == "vae" else 2
+    each = 2 if "gan" in args.candidate else 1
     last = args.folder / "last.ckpt"
     done = torch.load(last, weights_only=True)["global_step"] // each if last.exists() else 0
     with torch.random.fork_rng():
@@ -104,7 +105,7 @@ def main() -> None:
         precision="32-true",
         decay=0.999 if steps > 3000 or args.minutes else None,
         checkpoint_every=250 * each,
-        **process_options(args, partial=args.candidate != "vae"),
+        **process_options(args, partial="gan" in args.candidate),
     )
     if this_process().rank == 0:
         torch.save(network.state_dict(), args.folder / "network.pt")

@@ -124,3 +124,22 @@ def test_a_large_galaxy_beyond_its_stamp_reaches_into_it(profiles):
     whole = profiles.simulate(table, pixel_scale=0.2 * u.arcsec, shape=256, rng=1)
     assert not stamps.flags[0] & Flag.NO_OVERLAP
     assert_allclose(stamps.data[0, 0], whole.data[0, 0, 112:144, 52:84], atol=1e-5)
+
+
+def test_a_long_galaxy_shows_no_edge_of_its_template(profiles):
+    """Its light fades where the template ends, 40 pixels from the centre."""
+    galaxy = QTable(
+        {
+            "flux": [1.0] * u.nJy,
+            "half_light_radius": [9 * 0.2] * u.arcsec,
+            "axis_ratio": [0.25],
+            "position_angle": [90.0] * u.deg,
+            "sersic_index": [4.0],
+        }
+    )
+    stamps = profiles.simulate(galaxy, pixel_scale=0.2 * u.arcsec, shape=121, rng=1)
+    along = stamps.data[0, 0, 60, 60:]
+    assert along[30] > 0.1 * along[20]
+    assert np.abs(np.diff(along[28:])).max() < 0.35 * along[30]
+    assert_allclose(along[45:], 0, atol=0.01 * along[30])
+    assert_allclose(stamps.data.sum(), 1, rtol=2e-3)
