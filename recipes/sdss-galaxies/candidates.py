@@ -258,6 +258,16 @@ class TemplateTask(lightning.LightningModule):
         real.requires_grad_(False)
         return loss
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the textures are measured against: a training that goes on is the same."""
+        if self.textures is not None:
+            checkpoint["textures"] = [self.textures.real, self.textures.made]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it back."""
+        if self.textures is not None:
+            self.textures.real, self.textures.made = checkpoint["textures"]
+
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
         """Adam, without momentum where there is a critic; up and along a cosine to zero."""
         betas = (0.0, 0.99) if self.criticised else (0.9, 0.99)
