@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import mannwhitneyu
 
 from ._measured import Measured, share
 
@@ -183,6 +182,8 @@ def area_under_roc(positive: ArrayLike, negative: ArrayLike) -> float:
     >>> area_under_roc([0.9, 0.8], [0.1, 0.85])
     0.75
     """
+    from scipy.stats import mannwhitneyu
+
     positive, negative = np.asarray(positive), np.asarray(negative)
     pairs = len(positive) * len(negative)
     return float(mannwhitneyu(positive, negative, method="asymptotic").statistic / pairs)

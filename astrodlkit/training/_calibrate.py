@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
 
 from ..metrics import reliability_curve
 from ..specs import Calibration, Head, OutputSpec
@@ -99,6 +98,8 @@ def calibrate(
 
 
 def _classes(_: Head, values: NDArray, truth: NDArray) -> Calibration | None:
+    from scipy.optimize import minimize_scalar
+
     known = (truth >= 0) & np.isfinite(values).all(axis=1)
     values, truth = values[known], truth[known]
     n = len(values)

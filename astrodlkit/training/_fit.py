@@ -97,12 +97,17 @@ def fit(
     # Its notices of devices, and advertisements.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     folder = Path(folder)
+    if decay is None:
+        decay = 1 - 1 / max(2.0, min(1000.0, max_steps / 10))
     # With a validation, after it: what is last must know which is best.
     when: dict[str, Any] = {"every_n_train_steps": checkpoint_every}
     if patience is not None:
         when = {"every_n_epochs": 1, "save_on_train_epoch_end": True}
     last = callbacks.ModelCheckpoint(folder, save_last=True, save_top_k=0, **when)
     kept = [last]
+    # Where none was due, one is written at the end: before the averaged weights are put in.
+    first = callbacks.LambdaCallback(on_train_end=last.on_train_end)
+    averaging = callbacks.WeightAveraging(avg_fn=partial(_average, decay=decay))
     if patience is not None:
         best = callbacks.ModelCheckpoint(
             folder, filename="best", monitor="validation_loss", enable_version_counter=False
@@ -114,8 +119,6 @@ def fit(
             callbacks.LambdaCallback(on_train_epoch_end=partial(_report, progress, max_steps))
         )
     path = folder / "last.ckpt"
-    if decay is None:
-        decay = 1 - 1 / max(2.0, min(1000.0, max_steps / 10))
     with isolate_rng(), warnings.catch_warnings():
         # Advice on loaders and logs, which are as they should be here.
         warnings.filterwarnings("ignore", module=r"lightning\.")
@@ -123,7 +126,7 @@ def fit(
         runner = lightning.Trainer(
             max_steps=max_steps if stop_at is None else min(stop_at, max_steps),
             precision=precision,
-            callbacks=[callbacks.WeightAveraging(avg_fn=partial(_average, decay=decay)), *kept],
+            callbacks=[first, averaging, *kept],
             logger=loggers.CSVLogger(folder, name="log", version=0),
             log_every_n_steps=25,
             enable_progress_bar=bool(progress) and not callable(progress),

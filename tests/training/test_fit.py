@@ -39,16 +39,16 @@ class Line(lightning.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.3)
 
 
-def batches():
+def batches(batch_size=8):
     x = torch.linspace(-1, 1, 32)
-    return DataLoader(TensorDataset(x, 2 * x), batch_size=8)
+    return DataLoader(TensorDataset(x, 2 * x), batch_size=batch_size)
 
 
-def run(folder, max_steps, seed=1, **options):
+def run(folder, max_steps, seed=1, batch_size=8, **options):
     task = Line()
     fit(
         task,
-        batches(),
+        batches(batch_size),
         folder=folder,
         max_steps=max_steps,
         seed=seed,
@@ -68,6 +68,14 @@ def test_resumed_equals_unbroken(tmp_path):
     whole = run(tmp_path / "whole", 120, decay=None)
     run(tmp_path / "parts", 120, decay=None, stop_at=4)
     assert run(tmp_path / "parts", 120, decay=None) == pytest.approx(whole, abs=1e-6)
+
+
+# Before the first checkpoint is due, where it is, and after it.
+@pytest.mark.parametrize("stop_at", [2, 4, 6])
+def test_stopped_at_any_step(tmp_path, stop_at):
+    whole = run(tmp_path / "whole", 8, batch_size=32)
+    run(tmp_path / "parts", 8, batch_size=32, stop_at=stop_at)
+    assert run(tmp_path / "parts", 8, batch_size=32) == pytest.approx(whole, abs=1e-6)
 
 
 def test_the_average_is_over_the_last_tenth(tmp_path):

@@ -1,0 +1,256 @@
+"""
+What a row costs as catalogues grow, and what a run costs that is killed and started again.
+
+Run it on a machine on which nothing else runs:
+
+    OMP_NUM_THREADS=1 python -m benchmarks.long_runs
+
+It prints
+
+* on what the time of one process goes;
+* rows per second and the peak of memory for catalogues of 10^4, 10^5 and 10^6 rows, each
+  classified into a folder by a process of its own (the cost of a row to be flat within 5 %, the
+  peak 2 GiB at most), and what the same call costs when all is done already;
+* what the longest run does twice when its process is killed in the middle and started again (at
+  most 2 % of the run): rows that are computed again, and the start.
+
+The network is small by default and has learned nothing, so that a row costs what all but the
+network costs: ratios are the worst there are. ``--model galaxyzoo2`` is the real thing.
+``--rows 500 1000 -n 200`` shows in a minute that all of it works.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter, process_time, sleep, thread_time, time
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import torch
+
+from astrodlkit import classify_cutouts, load_model
+from astrodlkit.classify import _predictor
+from astrodlkit.classify._parts import PART_SIZE
+from astrodlkit.classify._rows import Rows
+from astrodlkit.cutouts import TileIndex
+from astrodlkit.engine import _parts, open_rows
+from astrodlkit.engine._source import ParquetRows
+
+from .survey import make_sky, save_small_model, write_rows
+
+
+def start(task: str, folder: Path, model: str, n: int) -> subprocess.Popen:
+    """Let a process of its own do something."""
+    command = [sys.executable, "-m", __spec__.name, "--child", task, str(folder), model, str(n)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+
+
+def answer(process: subprocess.Popen) -> dict[str, float]:
+    """Wait for what a process finds."""
+    found, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return json.loads(found)
+
+
+def prepare(folder: Path, model: str) -> tuple[TileIndex, dict[str, object]]:
+    """Give a child its images and the other arguments."""
+    torch.set_num_threads(1)
+    tiles = TileIndex.read(folder / "tiles.parquet")
+    return tiles, {"model": load_model(model, device="cpu"), "progress": False}
+
+
+def child_grow(folder: Path, model: str, n: int) -> dict[str, float]:
+    """Seconds to classify a catalogue, and to be called again, and the peak of memory."""
+    tiles, options = prepare(folder, model)
+    table = folder / f"{n}.parquet"
+    # Opens some images, and makes the network's copies.
+    classify_cutouts(open_rows(table).read(0, min(n, 256)), tiles, **options)
+    before = process_time()
+
+    def run() -> None:
+        classify_cutouts(table, tiles, output=folder / f"out{n}", **options)
+
+    first = seconds(run)
+    found = {"seconds": first, "cpu": process_time() - before, "again": seconds(run)}
+    return {**found, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+
+
+def child_whole(folder: Path, model: str, n: int) -> dict[str, float]:
+    """The time of day at which the first rows were there."""
+    tiles, options = prepare(folder, model)
+    begun: list[float] = []
+    options["progress"] = lambda *_: begun or begun.append(time())
+    classify_cutouts(
+        folder / f"{n}.parquet", tiles, output=folder / "whole", part_size=part_size(n), **options
+    )
+    return {"begun": begun[0]}
+
+
+def part_size(n: int) -> int:
+    """As many rows as usual, but eight parts at least."""
+    return min(PART_SIZE, -(-n // 8))
+
+
+def child_profile(folder: Path, model: str, n: int) -> dict[str, float]:
+    """Seconds of the processor that the parts of a run take, whichever thread they are in."""
+    tiles, options = prepare(folder, model)
+    table = folder / f"{n}.parquet"
+    spec = options["model"].input
+    classify_cutouts(open_rows(table).read(0, min(n, 256)), tiles, **options)
+    spent: Counter[str] = Counter()
+    with (
+        timed(_predictor, "run_batches", spent, "network"),
+        timed(Rows, "prepared", spent, "stamps and pictures"),
+        timed(type(spec), "prepare", spent, "pictures"),
+        timed(_predictor, "join", spent, "columns of the result"),
+        timed(ParquetRows, "read", spent, "reading rows"),
+        timed(ParquetRows, "fingerprint", spent, "fingerprint of rows"),
+        timed(_parts, "write_durably", spent, "writing"),
+    ):
+        before = process_time()
+        wall = seconds(lambda: classify_cutouts(table, tiles, output=folder / "profile", **options))
+        total = process_time() - before
+    spent["stamps"] = spent.pop("stamps and pictures") - spent["pictures"]
+    return {**spent, "all the rest": total - spent.total(), "wall": wall}
+
+
+@contextmanager
+def timed(owner: object, name: str, spent: Counter[str], part: str) -> Iterator[None]:
+    """Add up what a function takes of its thread's time on the processor; or its iterator."""
+    function = getattr(owner, name)
+
+    def call(*args: object, **options: object) -> object:
+        before = thread_time()
+        result = function(*args, **options)
+        spent[part] += thread_time() - before
+        return steps(result) if isinstance(result, Iterator) else result
+
+    def steps(iterator: Iterator) -> Iterator:
+        while True:
+            before = thread_time()
+            item = next(iterator, iterator)
+            spent[part] += thread_time() - before
+            if item is iterator:
+                return
+            yield item
+
+    with patch.object(owner, name, call):
+        yield
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Wall-clock time of a call."""
+    start = perf_counter()
+    run()
+    return perf_counter() - start
+
+
+CHILDREN = {"grow": child_grow, "whole": child_whole, "profile": child_profile}
+
+
+def measure_parts(folder: Path, frame: pd.DataFrame, model: str, n: int) -> None:
+    """Print on what the time goes."""
+    write_rows(folder, frame, n)
+    found = answer(start("profile", folder, model, n))
+    (folder / f"{n}.parquet").unlink()
+    wall = found.pop("wall")
+    total = sum(found.values())
+    print(f"one process of one thread, {n} rows: {wall:.2f} s, {total:.2f} s of the processor:")
+    for name, time_spent in sorted(found.items(), key=lambda item: -item[1]):
+        print(f"{name:22s} {1e3 * time_spent / n:8.4f} ms a row {100 * time_spent / total:5.1f} %")
+
+
+def measure_growth(folder: Path, frame: pd.DataFrame, model: str, sizes: list[int]) -> None:
+    """Print how the cost of a row and the peak of memory change with the catalogue."""
+    print("into a folder, one process of one thread:")
+    costs, cpu = [], []
+    for n in sizes:
+        write_rows(folder, frame, n)
+        found = answer(start("grow", folder, model, n))
+        costs.append(found["seconds"] / n)
+        cpu.append(found["cpu"] / n)
+        print(
+            f"{n:9d} rows {found['seconds']:8.1f} s {n / found['seconds']:9.1f} rows / s, "
+            f"peak {found['peak']:.2f} GiB, called again {found['again']:.2f} s "
+            f"({100 * found['again'] / found['seconds']:.1f} % of the run)",
+            flush=True,
+        )
+    # The processor's time is less disturbed by what else the machine does.
+    print(f"cost of a row, most over least: {max(costs) / min(costs):.3f}", end=", ")
+    print(f"of the processor's time {max(cpu) / min(cpu):.3f}")
+
+
+def measure_resuming(folder: Path, model: str, n: int) -> None:
+    """Print what a run does twice whose process is killed in the middle and started again."""
+    out = folder / "whole"
+    begin = time()
+    process = start("whole", folder, model, n)
+    half = -(-n // part_size(n)) // 2
+    while len(parts := sorted(each.stat().st_mtime for each in out.glob("part*"))) < half:
+        if process.poll() is not None:
+            raise RuntimeError("the run ended before it was killed: give more rows")
+        sleep(0.002)
+    # In the middle of the part after, as it comes on average.
+    sleep(np.diff(parts).mean() / 2)
+    lost = time() - parts[-1]
+    process.kill()
+    process.wait()
+    again = time()
+    restart = answer(start("whole", folder, model, n))["begun"] - again
+    once = time() - begin - lost - restart
+    print(f"{n} rows in parts of {part_size(n)}, from the start of a process to its end:")
+    for name, value in (
+        ("all that is done once", once),
+        ("rows lost", lost),
+        ("start, model, fingerprint", restart),
+        ("what resuming costs", lost + restart),
+    ):
+        print(f"{name:28s} {value:8.2f} s {100 * value / once:6.1f} %")
+
+
+def main() -> None:
+    """Print times, memory and ratios."""
+    if sys.argv[1:2] == ["--child"]:
+        task, folder, model, n = sys.argv[2:]
+        print(json.dumps(CHILDREN[task](Path(folder), model, int(n))))
+        return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[10**4, 10**5, 10**6], help="default: 10^4 to 10^6"
+    )
+    parser.add_argument("--only-resume", action="store_true", help="the longest, killed, alone")
+    parser.add_argument(
+        "-n", type=int, default=20000, help="rows of the profile, %(default)s"
+    )
+    parser.add_argument("--model", help="name or path; default: a small network")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"python {platform.python_version()}, torch {torch.__version__},")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        frame = make_sky(folder, args.n)
+        if args.model is None:
+            args.model = str(save_small_model(folder / "model"))
+        if args.only_resume:
+            write_rows(folder, frame, max(args.rows))
+        else:
+            measure_parts(folder, frame, args.model, args.n)
+            measure_growth(folder, frame, args.model, args.rows)
+        measure_resuming(folder, args.model, max(args.rows))
+    print(f"load {os.getloadavg()[0]:.1f} at the end")
+
+
+if __name__ == "__main__":
+    main()
