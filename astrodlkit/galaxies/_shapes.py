@@ -58,30 +58,39 @@ def measure_ellipses(images: NDArray[np.float32]) -> Ellipses:
     x, y = _pixels(images.shape)
     flat = np.maximum(images.reshape(len(images), x.size), 0)
     # A circle first; its area is kept as it becomes an ellipse, as far as the picture goes.
-    radius = _REACH * half_light_radii(images, np.hypot(x, y))
+    radius = _REACH * half_light_radii(images, np.sqrt(x * x + y * y))
     n, most = len(images), min(images.shape[-2:]) / 2 - 0.5
+    powers = (np.ones_like(x), x, y, x * x, y * y, x * y)
     cx, cy, c2, s2 = (np.zeros(n) for _ in range(4))
     ratio = np.ones(n)
     with np.errstate(invalid="ignore", divide="ignore"):
         for _ in range(_STEPS):
             angle = np.arctan2(s2, c2) / 2
             major = np.minimum(radius / np.sqrt(ratio), most)
-            c, s = (f(angle).astype(np.float32)[:, None] for f in (np.cos, np.sin))
-            dx, dy = (np.float32(a) - b.astype(np.float32)[:, None] for a, b in ((x, cx), (y, cy)))
-            along, across = c * dx + s * dy, (c * dy - s * dx) / ratio[:, None].astype(np.float32)
-            distance = np.hypot(along, across) - major[:, None].astype(np.float32)
-            light = flat * np.clip(0.5 - distance, 0, 1)
-            total = light.sum(axis=1, dtype=np.float64)
-            mean_x = np.einsum("ij,ij->i", light, dx) / total
-            mean_y = np.einsum("ij,ij->i", light, dy) / total
-            xx = np.einsum("ij,ij->i", light, dx * dx) / total - mean_x**2
-            yy = np.einsum("ij,ij->i", light, dy * dy) / total - mean_y**2
-            xy = np.einsum("ij,ij->i", light, dx * dy) / total - mean_x * mean_y
-            cx, cy = cx + mean_x, cy + mean_y
+            c, s = np.cos(angle), np.sin(angle)
+            along = _plane(c, s, -c * cx - s * cy, x, y)
+            across = _plane(-s / ratio, c / ratio, (s * cx - c * cy) / ratio, x, y)
+            distance = np.sqrt(along * along + across * across)
+            light = flat * np.clip(_upright(major + 0.5) - distance, 0, 1)
+            # One picture's at a time: no number depends on the pictures beside.
+            total, *moments = (
+                np.einsum("ij,j->i", light, power).astype(np.float64) for power in powers
+            )
+            cx, cy, xx, yy, xy = np.array(moments) / total
+            xx, yy, xy = xx - cx**2, yy - cy**2, xy - cx * cy
             c2, s2 = xx - yy, 2 * xy
             extent = np.hypot(c2, s2)
             ratio = np.sqrt(np.clip((xx + yy - extent) / (xx + yy + extent), _THINNEST**2, 1))
     return Ellipses(cx, cy, ratio, np.arctan2(s2, c2) / 2)
+
+
+def _plane(a: NDArray, b: NDArray, c: NDArray, x: NDArray, y: NDArray) -> NDArray[np.float32]:
+    """Values a x + b y + c of pixels, (n, ny * nx)."""
+    return _upright(a) * x + _upright(b) * y + _upright(c)
+
+
+def _upright(numbers: NDArray) -> NDArray[np.float32]:
+    return numbers.astype(np.float32)[:, None]
 
 
 def half_light_radii(

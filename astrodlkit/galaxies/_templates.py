@@ -221,7 +221,7 @@ def _to_sky(
     if catalog.on_major:
         places[:, 1] /= ratio[:, None].astype(np.float32)
     with np.errstate(invalid="ignore"):
-        distances = np.nan_to_num(np.hypot(places[:, 0], places[:, 1]))
+        distances = np.nan_to_num(np.sqrt(places[:, 0] ** 2 + places[:, 1] ** 2))
         scale = catalog.radius[rows] / half_light_radii(images, distances)
     # The major axis along the position angle, the minor 90 degrees on, east over south.
     c, s = np.cos(angle), np.sin(angle)

@@ -50,6 +50,8 @@ class GalaxyTemplateNetwork(nn.Module):
         among them; ``psf_fwhm`` is in half-light radii.
     widths : sequence of int
         Channels at 5, 10, 20 and 40 pixels.
+    encoder_widths : sequence of int, optional
+        The encoder's, which by default has the same: drawing does not need it.
     n_global : int
         Latent numbers of a galaxy, even.
     n_local : int
@@ -83,6 +85,7 @@ class GalaxyTemplateNetwork(nn.Module):
         condition_names: Sequence[str] = CONDITIONS,
         *,
         widths: Sequence[int] = (192, 96, 48, 24),
+        encoder_widths: Sequence[int] | None = None,
         n_global: int = 96,
         n_local: int = 2,
         n_table: int = 4096,
@@ -98,7 +101,7 @@ class GalaxyTemplateNetwork(nn.Module):
         self.deck = HotDeck(self.condition_names, n_table)
         self.flow = CouplingFlow(n_global, n)
         self.decoder = Decoder(n, widths, n_global, n_local)
-        self.encoder = Encoder(n, widths, n_global)
+        self.encoder = Encoder(n, encoder_widths or widths, n_global)
         self._measure()
 
     def _measure(self) -> None:
@@ -156,14 +159,29 @@ class GalaxyTemplateNetwork(nn.Module):
         templates : `~torch.Tensor` of float32, shape (n, 3, side, side)
             As from `forward`.
         """
+        conditions, fields = conditions.float(), self.fields(code, conditions)
+        with torch.autocast(fields.device.type, enabled=False):
+            return self._finished(self._tilted(fields, conditions), conditions)
+
+    def fields(self, code: Tensor, conditions: Tensor) -> Tensor:
+        """
+        What `decode` adds to the logarithm of the profile and to the colours.
+
+        Parameters
+        ----------
+        code, conditions : `~torch.Tensor`
+            As for `decode`.
+
+        Returns
+        -------
+        fields : `~torch.Tensor` of float32, shape (n, 3, side, side)
+            In the plane of the disc.
+        """
         conditions = conditions.float()
         own, places = code[:, : self.n_global], code[:, self.n_global :]
         places = places.reshape(len(code), self.n_local, PLACES, PLACES)
-        fields = self.decoder(
-            own, places, self.deck.standard(conditions), self._face_on(conditions)
-        ).float()
-        with torch.autocast(fields.device.type, enabled=False):
-            return self._finished(self._tilted(fields, conditions), conditions)
+        numbers, maps = self.deck.standard(conditions), self._face_on(conditions)
+        return self.decoder(own, places, numbers, maps).float()
 
     def posterior(self, templates: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """

@@ -114,6 +114,8 @@ def learn(data: Path, work: Path, folder: Path) -> None:
     run("train.py", work, folder / "gan", "--candidate", "gan", *few)
     start = "--start", folder / "vae"
     run("train.py", work, folder / "both", "--candidate", "vae-gan", *few, *start)
+    run("narrow.py", work, folder / "vae", folder / "narrow", "--widths", 32, 16, 16, 8, *few)
+    start = "--start", folder / "narrow"
     run("train.py", work, folder / "textures", "--candidate", "vae-textures", *few, *start)
     run("samples.py", work, folder / "gan", folder / "samples.png", "--n", 4)
     table = run("validate.py", work, folder / "both", "--fits", 2, "--shears", 2)
@@ -121,7 +123,7 @@ def learn(data: Path, work: Path, folder: Path) -> None:
         raise SystemExit("the table of figures is not whole")
     run("export.py", work, folder / "vae", folder / "model", "--candidate", "vae", "--shears", 2)
     network = load_model(folder / "model/sdss-galaxies.json", device="cpu").module
-    light = network(torch.zeros(1, network.n_latent), network.deck.table[:1])
+    light = network(torch.zeros(1, network.n_latent), network.deck.table[:1]).detach()
     if abs(float(light[0, 1].sum()) - 1) > 1e-4:
         raise SystemExit("what was exported makes no template of unit flux")
 

@@ -10,12 +10,13 @@ Train a generator of templates; resumes where it was interrupted.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from candidates import CANDIDATES, TemplateTask
 from rows import Batches, Rows
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from astrodlkit import load_model
@@ -38,6 +39,15 @@ def make_network(training: Rows, seed: int, widths: Sequence[int]) -> GalaxyTemp
     return network
 
 
+def network_widths(state: Mapping[str, Tensor]) -> dict[str, list[int]]:
+    """The channels that a network's weights are for."""
+    stages = range(len(WIDTHS))
+    return {
+        "widths": [len(state[f"decoder.geometry.{k}.weight"]) for k in stages],
+        "encoder_widths": [len(state[f"encoder.blocks.{k}.first.weight"]) for k in stages][::-1],
+    }
+
+
 def read_network(path: Path) -> GalaxyTemplateNetwork:
     """A folder of this script, network.pt, a checkpoint, or what `load_model` takes."""
     if (path / "network.pt").exists():
@@ -48,8 +58,7 @@ def read_network(path: Path) -> GalaxyTemplateNetwork:
     if path.suffix == ".ckpt":
         own = [name for name in state["state_dict"] if name.startswith("network.")]
         state = {name.removeprefix("network."): state["state_dict"][name] for name in own}
-    widths = [state[f"decoder.geometry.{k}.weight"].shape[0] for k in range(len(WIDTHS))]
-    network = GalaxyTemplateNetwork(widths=widths, n_table=len(state["deck.table"]))
+    network = GalaxyTemplateNetwork(**network_widths(state), n_table=len(state["deck.table"]))
     network.load_state_dict(state)
     return network.eval()
 
