@@ -21,7 +21,10 @@ COLOUR_GRAIN = 1.6
 # Of the light: what 8 bits and compression leave of a stretched picture (gradation.py).
 GRADATION = 0.05
 # Where there is no light, black takes so much of the noise; at so many times the noise 1/e of that.
-BLACK, BLACK_LEVEL = 0.4, 1.0
+BLACK, BLACK_LEVEL = 0.58, 0.75
+# Noise is coarser where it is dark, as compressed pictures keep it: by how many times the sharpest,
+# and where 1/e of that is left; and how lopsided it is (gradation.py).
+COARSER, COARSE_LEVEL, LOPSIDED = 1.8, 3.0, 0.08
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,9 @@ def add_noise(
     """
     Templates with noise as real ones have it.
 
-    The more the brighter it is, and less where pictures are black. Light and noise fade as real
-    templates were made to (measure.py), on the ellipse: what is further out was never seen.
+    The more the brighter it is, and less, coarser and lopsided where pictures are nearly black.
+    Light and noise fade as real templates were made to (measure.py), on the ellipse: what is
+    further out was never seen.
 
     Parameters
     ----------
@@ -116,24 +120,38 @@ def add_noise(
         Where the noise comes from.
     """
     sky, level = rows["noise"][:, :, None, None], light.detach()
-    black = BLACK * (-level.clamp_min(0) / (BLACK_LEVEL * sky)).exp()
-    noise = unit_noise(light.shape, rows, generator)
+    bright = level.clamp_min(0) / sky
+    black = BLACK * (-bright / BLACK_LEVEL).exp()
+    noise = unit_noise(light.shape, rows, generator, (-bright[:, 1:2] / COARSE_LEVEL).exp())
     noise = noise * torch.hypot((1 - black) * sky, GRADATION * level)
     return faded(light + noise, rows, axis_ratio)
 
 
-def unit_noise(shape: Sequence[int], rows: dict[str, Tensor], generator: torch.Generator) -> Tensor:
+def unit_noise(
+    shape: Sequence[int],
+    rows: dict[str, Tensor],
+    generator: torch.Generator,
+    dark: Tensor | None = None,
+) -> Tensor:
     """
-    Gaussian noise, (n, 3, side, side), of variance 1 but for the colours'.
+    Noise, (n, 3, side, side), of variance 1 but for the colours'.
 
     In all bands together, as coarse as the pixels of the sky camera, of which the PSF tells the
-    size, and in each, as coarse as compressed pictures keep colours.
+    size, and in each, as coarse as compressed pictures keep colours. Gaussian, but for where it
+    is ``dark``, (n, 1, side, side) between 0 and 1, if that is given.
     """
     # SDSS's pixels are 0.3 of the PSF's width; linear interpolation between them is as smooth as
     # a Gaussian of half a pixel.
     n, _, *sides = shape
-    together = _grainy((n, 1, *sides), (0.15 * rows["grain"]).clamp_min(0.3), generator)
-    alone = _grainy(shape, torch.full_like(rows["grain"], COLOUR_GRAIN), generator)
+    grain = 0.15 * rows["grain"]
+    where = grain.device
+    white = torch.randn(n, 1, *sides, generator=generator, device=where)
+    together = _grainy(white, grain.clamp_min(0.3))
+    if dark is not None:
+        together = together.lerp(_grainy(white, (COARSER * grain).clamp_min(0.3)), dark)
+        together = together + LOPSIDED * (together.square() - 1)
+    white = torch.randn(*shape, generator=generator, device=where)
+    alone = _grainy(white, torch.full_like(grain, COLOUR_GRAIN))
     return together + rows["colour"][:, None, None, None] * alone
 
 
@@ -147,10 +165,9 @@ def faded(light: Tensor, rows: dict[str, Tensor], axis_ratio: Tensor) -> Tensor:
     return light * fade[:, None]
 
 
-def _grainy(shape: Sequence[int], sigma: Tensor, generator: torch.Generator) -> Tensor:
-    """Noise of variance 1, smoothed with a Gaussian of ``sigma`` (n,) pixels."""
-    side, where = shape[-1], sigma.device
-    white = torch.randn(*shape, generator=generator, device=where)
+def _grainy(white: Tensor, sigma: Tensor) -> Tensor:
+    """White noise smoothed with a Gaussian of ``sigma`` (n,) pixels, of variance 1 again."""
+    side, where = white.shape[-1], white.device
     k2 = torch.fft.fftfreq(side, device=where)[:, None] ** 2
     k2 = k2 + torch.fft.rfftfreq(side, device=where) ** 2
     window = (-2 * torch.pi**2 * sigma[:, None, None] ** 2 * k2).exp()
