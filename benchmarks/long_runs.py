@@ -230,9 +230,7 @@ def main() -> None:
         "--rows", type=int, nargs="+", default=[10**4, 10**5, 10**6], help="default: 10^4 to 10^6"
     )
     parser.add_argument("--only-resume", action="store_true", help="the longest, killed, alone")
-    parser.add_argument(
-        "-n", type=int, default=20000, help="rows of the profile, %(default)s"
-    )
+    parser.add_argument("-n", type=int, default=20000, help="rows of the profile, %(default)s")
     parser.add_argument("--model", help="name or path; default: a small network")
     args = parser.parse_args()
     torch.set_num_threads(1)

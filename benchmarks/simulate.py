@@ -6,10 +6,14 @@ knots of star formation (200 points) for each row, with the same PSF, on the sam
 """
 
 import argparse
+import multiprocessing
 import os
 import platform
 import resource
-from time import perf_counter
+from itertools import cycle
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
+from time import perf_counter, time
 
 import astropy.units as u
 import galsim
@@ -122,6 +126,32 @@ def stream_memory(name: str, n: int) -> None:
             mark = next(marks, np.inf)
 
 
+def side_by_side(name: str, n: int, processes: int) -> None:
+    """Galaxies a second of processes with a core each, which begin at the same time."""
+    spawn = multiprocessing.get_context("spawn")
+    ready, spans, cores = spawn.Barrier(processes), spawn.SimpleQueue(), os.sched_getaffinity(0)
+    for _, core in zip(range(processes), cycle(sorted(cores))):
+        spawn.Process(target=draw_on, args=(core, name, n, ready, spans)).start()
+    begins, ends = zip(*(spans.get() for _ in range(processes)), strict=True)
+    rate = processes * n / (max(ends) - min(begins))
+    text = f"{processes} processes of a core"
+    print(f"  {text:24} {1e3 / rate:7.2f} ms a stamp, {rate:7.0f} a second")
+
+
+def draw_on(core: int, name: str, n: int, ready: Barrier, spans: SimpleQueue) -> None:
+    """Tell when this process began to draw, and when it was done."""
+    os.sched_setaffinity(0, {core})
+    torch.set_num_threads(1)
+    bench = Simulate()
+    bench.n = n
+    bench.setup(name)
+    bench.time_simulate(name)
+    ready.wait()
+    begin = time()
+    bench.time_simulate(name)
+    spans.put((begin, time()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="sdss-galaxies", help="name, or folder of a card")
@@ -129,6 +159,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="rounds, of which the median counts")
     parser.add_argument("--stream", type=int, default=0, help="rows to stream, for the memory")
     parser.add_argument("--threads", type=int, help="of torch; default: its own choice")
+    parser.add_argument("--processes", type=int, default=0, help="side by side too (Linux)")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -141,6 +172,8 @@ def main() -> None:
     if options.stream:
         stream_memory(options.model, options.stream)
     compare(options.model, options.n, options.repeats)
+    if options.processes:
+        side_by_side(options.model, options.n, options.processes)
 
 
 if __name__ == "__main__":
