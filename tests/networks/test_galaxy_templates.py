@@ -164,6 +164,16 @@ def test_encoding_has_the_shape_of_the_latent_and_goes_through_the_flow(trained)
     assert latent.shape == (4, trained.n_latent)
 
 
+def test_the_encoder_may_be_wider_than_the_decoder():
+    network = GalaxyTemplateNetwork(**SMALL, encoder_widths=(24, 16, 12, 8)).eval()
+    nothing = torch.full((2, len(network.condition_names)), torch.nan)
+    conditions = network.complete(nothing, torch.rand(2, network.n_uniform))
+    mean, _ = network.posterior(network.profile(conditions).expand(-1, 3, -1, -1), conditions)
+    assert mean.shape == (2, SMALL["n_global"])
+    assert network.encoder.blocks[-1].first.in_channels == 24
+    assert network.decoder.blocks[0].first.in_channels == SMALL["widths"][0]
+
+
 def test_the_flow_is_invertible_and_knows_its_volume():
     torch.manual_seed(0)
     flow = CouplingFlow(4, 1, n_layers=3, n_hidden=8)
