@@ -28,10 +28,10 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter, process_time, sleep, thread_time, time
+from time import process_time, sleep, thread_time, time
 from unittest.mock import patch
 
 import numpy as np
@@ -46,7 +46,7 @@ from astrodlkit.cutouts import TileIndex
 from astrodlkit.engine import _parts, open_rows
 from astrodlkit.engine._source import ParquetRows
 
-from .survey import make_sky, save_small_model, write_rows
+from .survey import make_sky, save_small_model, seconds, write_rows
 
 
 def start(task: str, folder: Path, model: str, n: int) -> subprocess.Popen:
@@ -147,13 +147,6 @@ def timed(owner: object, name: str, spent: Counter[str], part: str) -> Iterator[
 
     with patch.object(owner, name, call):
         yield
-
-
-def seconds(run: Callable[[], object]) -> float:
-    """Wall-clock time of a call."""
-    start = perf_counter()
-    run()
-    return perf_counter() - start
 
 
 CHILDREN = {"grow": child_grow, "whole": child_whole, "profile": child_profile}

@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
 
 import astropy.units as u
 import dask
@@ -36,7 +35,7 @@ from astrodlkit import classify_cutouts, load_model
 from astrodlkit import scale as on_dask
 from astrodlkit.cutouts import TileIndex
 
-from .survey import make_sky, save_small_model
+from .survey import make_sky, save_small_model, seconds
 
 UNITS = {"petroR90": "arcsec"}
 
@@ -103,13 +102,6 @@ def on_workers(n: int, lazy: dd.DataFrame) -> float:
     """Seconds of a whole computation."""
     with workers(n, lazy) as client:
         return seconds(lambda: client.compute(lazy).result())
-
-
-def seconds(run: Callable[[], object]) -> float:
-    """Wall-clock time of a call."""
-    start = perf_counter()
-    run()
-    return perf_counter() - start
 
 
 class Pieces:
