@@ -1,13 +1,12 @@
 """
 What `classify_cutouts` adds to the forward pass, and what it saves against a loop by hand.
 
-Run as a script it prints times and ratios; asv finds the class. The sources lie in three images
-with one WCS and are cut out as wide as the model asks for, 4.24 Petrosian radii.
+``python -m benchmarks.classify`` prints times and ratios; asv finds the class. The
+sources lie in three images with one WCS and are cut out as wide as the model asks for, 4.24
+Petrosian radii.
 """
 
 import argparse
-import os
-import platform
 import resource
 from collections.abc import Callable
 from copy import deepcopy
@@ -26,6 +25,8 @@ from astrodlkit import CutoutClassifier, classify_cutouts, load_model
 from astrodlkit.classify._results import join
 from astrodlkit.cutouts import iter_cutouts
 from astrodlkit.engine import run_batches
+
+from .clock import print_machine
 
 SCALE = 0.396
 PRECISIONS = ("float32", "bfloat16")
@@ -306,11 +307,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-        f"torch {torch.__version__} with {torch.get_num_threads()} threads, "
-        f"load {os.getloadavg()[0]:.1f}"
-    )
+    print_machine()
     # First, while the process is small.
     if options.stream:
         stream_memory(options.stream)

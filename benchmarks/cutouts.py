@@ -1,15 +1,13 @@
 """
 Speed and memory of cutting stamps, for asv and as a script.
 
-``python benchmarks/cutouts.py`` prints the ratios that the documentation states.
+``python -m benchmarks.cutouts`` prints the ratios that the documentation states.
 The loop of Cutout2D is timed on the first 1000 rows and scaled to all of them.
 Times are of the processor, so that other work on the machine counts less; of those that are
 repeated the least is taken, or the median for the ratio to Cutout2D.
 """
 
 import argparse
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -25,6 +23,8 @@ from astropy.wcs import WCS
 
 from astrodlkit.cutouts import extract_cutouts, iter_cutouts
 from astrodlkit.specs import InputSpec, LuptonStretch
+
+from .clock import print_machine
 
 SIDE, STAMP, ROWS, LOOP = 4096, 64, 20_000, 1_000
 # Of stamps that follow the size of the source: pixels of a stamp, what they span in the image,
@@ -221,7 +221,7 @@ def peak_of_stream(rows):
         path = Path(folder, "image.fits")
         image, wcs, _ = make_sky(1)
         fits.PrimaryHDU(image, wcs.to_header()).writeto(path)
-        command = [sys.executable, __file__, "--stream", str(path), "--rows", str(rows)]
+        command = [sys.executable, "-m", __spec__.name, "--stream", str(path), "--rows", str(rows)]
         out = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     return float(out.stdout)
 
@@ -244,10 +244,7 @@ def main():
     if args.stream:
         stream(args.stream, args.rows)
         return
-    print(
-        f"Python {platform.python_version()}, numpy {np.__version__}, "
-        f"astropy {astropy.__version__}, {os.cpu_count()} cores"
-    )
+    print_machine(numpy=np.__version__, astropy=astropy.__version__)
     ratio, ours, loop = ratio_to_cutout2d(*make_sky(args.rows))
     print(f"{args.rows} stamps of {STAMP}x{STAMP} from {SIDE}x{SIDE}, processor seconds:")
     print(f"  extract_cutouts {ours:.3f}, loop of Cutout2D {loop:.2f} (from {LOOP} rows)")

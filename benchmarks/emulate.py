@@ -1,24 +1,24 @@
 """
 How many density maps a second, against the bare network and against the N-body run they stand for.
 
-Run as a script it prints times and ratios; asv finds the class. The N-body run is the recipe's own
-(recipes/cosmicweb), of a box of 256 cells across; it takes minutes.
+``python -m benchmarks.emulate`` prints times and ratios; asv finds the class. The
+N-body run is the recipe's own (recipes/cosmicweb), of a box of 256 cells across; it takes minutes.
 """
 
 import argparse
-import os
-import platform
 import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
 
 import numpy as np
 import torch
 
 from astrodlkit import load_model
+
+from .clock import in_turns, print_machine, seconds
 
 TRUTH = Path(__file__).parents[1] / "recipes/cosmicweb/truth.py"
 
@@ -59,45 +59,36 @@ def compare(name: str, n: int, repeats: int) -> float:
     bench.n = n
     bench.setup(name)
     steps = ("sample", "network", "unet")
-    times = {step: [] for step in steps}
-    # The first call prepares what the later ones find; the rest in turns, on a busy machine too.
-    for i in range(repeats + 1):
-        for step in steps:
-            start = perf_counter()
-            getattr(bench, f"time_{step}")(name)
-            if i:
-                times[step].append((perf_counter() - start) / n)
-    middle = {step: float(np.median(values)) for step, values in times.items()}
+    times = in_turns(
+        {step: partial(getattr(bench, f"time_{step}"), name) for step in steps}, repeats
+    )
+    middle = {step: float(np.median(values)) / n for step, values in times.items()}
     print(f"{bench.emulator!r}: {n} maps of 256 x 256 pixels, median of {repeats} rounds")
     for step, text in zip(
         steps, ("sample", "network alone", "its convolutions alone"), strict=True
     ):
         print(f"  {text:24} {1e3 * middle[step]:7.1f} ms a map, {1 / middle[step]:6.1f} a second")
     for below in steps[1:]:
-        ratio = np.median(np.array(times["sample"]) / times[below])
+        ratio = np.median(times["sample"] / times[below])
         print(f"  sample / {below:15} {ratio:6.2f}")
     return middle["sample"]
 
 
-def against_nbody(name: str, seconds: float, threads: int) -> None:
+def against_nbody(name: str, a_map: float, threads: int) -> None:
     """Time one box of the recipe, with as many threads as the emulator has."""
     with TemporaryDirectory() as folder:
         scale = ("--scale", name.removeprefix("cosmicweb-"))
         box = (folder, *scale, "--set", "test", "--only", "0:1", "--threads", threads)
-        start = perf_counter()
         command = [sys.executable, str(TRUTH), *map(str, box)]
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
-        taken = perf_counter() - start
-    print(f"  N-body run of 256^3 particles: {taken:.0f} s, {taken / seconds:.0f} times a map")
+        taken = seconds(lambda: subprocess.run(command, check=True, capture_output=True))  # noqa: S603
+    print(f"  N-body run of 256^3 particles: {taken:.0f} s, {taken / a_map:.0f} times a map")
 
 
 def scaling(name: str, sides: list[int]) -> None:
     """Seconds of a pixel and memory, as maps grow."""
     emulator = load_model(name, device="cpu")
     for side in sides:
-        start = perf_counter()
-        emulator.sample(1, shape=(side, side), rng=1)
-        taken = perf_counter() - start
+        taken = seconds(partial(emulator.sample, 1, shape=(side, side), rng=1))
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(
             f"  {side:5} x {side:5} {taken:7.2f} s, {1e6 * taken / side**2:6.2f} us a pixel; "
@@ -116,14 +107,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-        f"torch {torch.__version__} with {torch.get_num_threads()} threads, "
-        f"load {os.getloadavg()[0]:.1f}"
-    )
-    seconds = compare(options.model, options.n, options.repeats)
+    print_machine()
+    a_map = compare(options.model, options.n, options.repeats)
     if options.nbody:
-        against_nbody(options.model, seconds, torch.get_num_threads())
+        against_nbody(options.model, a_map, torch.get_num_threads())
     scaling(options.model, options.sides)
 
 

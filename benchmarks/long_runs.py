@@ -22,7 +22,6 @@ network costs: ratios are the worst there are. ``--model galaxyzoo2`` is the rea
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -46,7 +45,8 @@ from astrodlkit.cutouts import TileIndex
 from astrodlkit.engine import _parts, open_rows
 from astrodlkit.engine._source import ParquetRows
 
-from .survey import make_sky, save_small_model, seconds, write_rows
+from .clock import print_machine, seconds
+from .survey import make_sky, save_small_model, write_rows
 
 
 def start(task: str, folder: Path, model: str, n: int) -> subprocess.Popen:
@@ -227,8 +227,7 @@ def main() -> None:
     parser.add_argument("--model", help="name or path; default: a small network")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"python {platform.python_version()}, torch {torch.__version__},")
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start", flush=True)
+    print_machine()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         frame = make_sky(folder, args.n)

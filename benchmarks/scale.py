@@ -15,7 +15,6 @@ The network is small by default and has learned nothing: ratios are the worst th
 
 import argparse
 import os
-import platform
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -35,7 +34,8 @@ from astrodlkit import classify_cutouts, load_model
 from astrodlkit import scale as on_dask
 from astrodlkit.cutouts import TileIndex
 
-from .survey import make_sky, save_small_model, seconds
+from .clock import print_machine, seconds
+from .survey import make_sky, save_small_model
 
 UNITS = {"petroR90": "arcsec"}
 
@@ -163,10 +163,7 @@ def main() -> None:
     parser.add_argument("--model", help="name or path; default: a small network")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print(
-        f"python {platform.python_version()}, torch {torch.__version__}, dask {dask.__version__},"
-    )
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start", flush=True)
+    print_machine(dask=dask.__version__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         frame = make_sky(folder, args.n)

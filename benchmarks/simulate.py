@@ -1,15 +1,16 @@
 """
 How many galaxies a second, against the bare network and against GalSim's own profiles.
 
-Run as a script it prints times and ratios; asv finds the class. GalSim draws a bulge, a disc and
-knots of star formation (200 points) for each row, with the same PSF, on the same pixels.
+``python -m benchmarks.simulate`` prints times and ratios; asv finds the class. GalSim
+draws a bulge, a disc and knots of star formation (200 points) for each row, with the same PSF, on
+the same pixels.
 """
 
 import argparse
 import multiprocessing
 import os
-import platform
 import resource
+from functools import partial
 from itertools import cycle
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
@@ -22,6 +23,8 @@ import torch
 from astropy.table import QTable
 
 from astrodlkit import load_model
+
+from .clock import in_turns, print_machine
 
 SCALE, SIDE, FWHM = 0.2, 64, 0.7
 
@@ -93,21 +96,16 @@ def compare(name: str, n: int, repeats: int) -> None:
     bench.n = n
     bench.setup(name)
     steps = ("simulate", "network", "parametric")
-    times = {step: [] for step in steps}
-    # The first call prepares what the later ones find; the rest in turns, on a busy machine too.
-    for i in range(repeats + 1):
-        for step in steps:
-            start = perf_counter()
-            getattr(bench, f"time_{step}")(name)
-            if i:
-                times[step].append((perf_counter() - start) / n)
+    times = in_turns(
+        {step: partial(getattr(bench, f"time_{step}"), name) for step in steps}, repeats
+    )
     print(f"{bench.simulator!r}: {n} stamps of {SIDE} x {SIDE}, median of {repeats} rounds")
     texts = ("simulate", "network alone", "GalSim bulge+disc+knots")
     for step, text in zip(steps, texts, strict=True):
-        middle = float(np.median(times[step]))
+        middle = float(np.median(times[step])) / n
         print(f"  {text:24} {1e3 * middle:7.2f} ms a stamp, {1 / middle:7.0f} a second")
     for other in steps[1:]:
-        ratio = np.median(np.array(times["simulate"]) / times[other])
+        ratio = np.median(times["simulate"] / times[other])
         print(f"  simulate / {other:13} {ratio:6.2f}")
 
 
@@ -163,11 +161,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-        f"torch {torch.__version__} with {torch.get_num_threads()} threads, "
-        f"GalSim {galsim.__version__}, load {os.getloadavg()[0]:.1f}"
-    )
+    print_machine(GalSim=galsim.__version__)
     # First, while the process is small.
     if options.stream:
         stream_memory(options.model, options.stream)

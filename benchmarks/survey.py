@@ -1,8 +1,6 @@
 """A sky of noise, a catalogue in it and a small network: what long runs are measured on."""
 
-from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 
 import astropy.units as u
 import numpy as np
@@ -77,10 +75,3 @@ def write_rows(folder: Path, frame: pd.DataFrame, n: int) -> None:
     table = QTable.from_pandas(rows)
     table["petroR90"].unit = u.arcsec
     table.write(folder / f"{n}.parquet")
-
-
-def seconds(run: Callable[[], object]) -> float:
-    """Wall-clock time of a call."""
-    start = perf_counter()
-    run()
-    return perf_counter() - start

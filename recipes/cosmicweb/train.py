@@ -78,7 +78,9 @@ def main() -> None:
     )  # fmt: skip
     if args.start and not done:
         earlier = torch.load(args.start / "last.ckpt", weights_only=True)["state_dict"]
-        task.load_state_dict(earlier, strict=False)
+        # What it learned, not what was known of the boxes of then.
+        learnt = {name: earlier[name] for name, _ in task.named_parameters()}
+        task.load_state_dict(learnt, strict=False)
     fit(
         task,
         DataLoader(Slabs(taught, args.batch_size, args.seed, done), batch_size=None),
