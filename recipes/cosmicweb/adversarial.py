@@ -73,7 +73,7 @@ class AdversarialTask(lightning.LightningModule):
         penalty_every: int = 4,
         spectrum_weight: float = 3.0,
         values_weight: float = 3.0,
-        shapes_weight: float = 30.0,
+        shapes_weight: float = 100.0,
         lattice_weight: float = 100.0,
         seed: int = 0,
         critic: dict[str, Any] | None = None,

@@ -11,7 +11,7 @@ PEAKS = torch.linspace(-1.8, 4.2, 13)
 # Width, in such values, of what a step is here.
 SOFT = 0.1
 # Rarer peaks than this share of the most frequent do not count for more.
-RARE = 0.05
+RARE = 0.02
 # Every so many maps of a batch are looked at.
 EVERY = 2
 
@@ -64,7 +64,7 @@ class RunningDifference(nn.Module):
         Share of the old that stays in a step.
     """
 
-    def __init__(self, n_conditions: int = 3, memory: float = 0.85) -> None:
+    def __init__(self, n_conditions: int = 3, memory: float = 0.95) -> None:
         super().__init__()
         self.memory = memory
         n = 3 * len(LEVELS) + len(PEAKS)
