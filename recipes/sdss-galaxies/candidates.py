@@ -6,6 +6,7 @@ from typing import Any
 import lightning
 import torch
 from critic import Critic, seen
+from features import Reader
 from rows import add_noise
 from textures import TextureDistance
 from torch import Tensor, nn
@@ -69,6 +70,8 @@ class TemplateTask(lightning.LightningModule):
         pictures' loss.
     numbers : float
         Weight of the drawn numbers that are to be found, of the critic's score alone.
+    reader : Reader, optional
+        Whose features are textures too.
     seed : int
         Of latent numbers and noise.
     """
@@ -86,6 +89,7 @@ class TemplateTask(lightning.LightningModule):
         penalty_every: int = 4,
         share: float = 1.0,
         numbers: float = 0.01,
+        reader: Reader | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -99,7 +103,12 @@ class TemplateTask(lightning.LightningModule):
         self.warm_up = max_steps // 10 if candidate == "vae" else 0
         n = len(network.condition_names)
         self.critic = Critic(n) if self.criticised else None
-        self.textures = TextureDistance(n) if candidate == "vae-textures" else None
+        self.textures = TextureDistance(n, reader) if candidate == "vae-textures" else None
+
+    def on_fit_start(self) -> None:
+        """Bring what does not learn to where the rest is."""
+        if self.textures is not None and self.textures.reader is not None:
+            self.textures.reader.to(self.device)
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> None:
         """One step of the network, and one of the critic where there is one."""

@@ -78,6 +78,10 @@ class NarrowTask(lightning.LightningModule):
         # In a list: no module of this one, it is neither averaged nor in checkpoints.
         self.teachers = [teacher.eval().requires_grad_(False)]
 
+    def on_fit_start(self) -> None:
+        """Bring the teacher to where the network is."""
+        self.teachers[0].to(self.device)
+
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """How far the fields are from the teacher's."""
         (teacher,), conditions = self.teachers, batch["conditions"]

@@ -115,8 +115,9 @@ def learn(data: Path, work: Path, folder: Path) -> None:
     start = "--start", folder / "vae"
     run("train.py", work, folder / "both", "--candidate", "vae-gan", *few, *start)
     run("narrow.py", work, folder / "vae", folder / "narrow", "--widths", 32, 16, 16, 8, *few)
-    start = "--start", folder / "narrow"
-    run("train.py", work, folder / "textures", "--candidate", "vae-textures", *few, *start)
+    run("features.py", work, folder / "reader", *few)
+    more = "--start", folder / "narrow", "--reader", folder / "reader/reader.pt"
+    run("train.py", work, folder / "textures", "--candidate", "vae-textures", *few, *more)
     run("samples.py", work, folder / "gan", folder / "samples.png", "--n", 4)
     table = run("validate.py", work, folder / "both", "--fits", 2, "--shears", 2)
     if "nan" in table or "shear slope" not in table:

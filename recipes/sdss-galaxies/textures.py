@@ -1,5 +1,6 @@
 """How clumpy, lopsided and dusty templates are, and how far two samples are apart in that."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -57,10 +58,12 @@ class TextureDistance:
     ----------
     n_conditions : int
         Numbers that go with each template.
+    reader : callable, optional
+        Of light, with noise; its numbers (n, n_features) are compared as textures are.
     """
 
-    def __init__(self, n_conditions: int) -> None:
-        self.n_conditions = n_conditions
+    def __init__(self, n_conditions: int, reader: Callable[[Tensor], Tensor] | None = None) -> None:
+        self.n_conditions, self.reader = n_conditions, reader
         self.real: Tensor | None = None
         self.made: Tensor | None = None
 
@@ -86,9 +89,9 @@ class TextureDistance:
         generator : `torch.Generator`
             Of the directions.
         """
-        now = torch.cat([textures(made, axis_ratio), conditions], 1)
+        now = torch.cat([self._numbers(made, axis_ratio), conditions], 1)
         with torch.no_grad():
-            seen = torch.cat([textures(real, axis_ratio), conditions], 1)
+            seen = torch.cat([self._numbers(real, axis_ratio), conditions], 1)
         self.real, self.made = _kept(self.real, seen), _kept(self.made, now.detach())
         n = now.shape[1] - self.n_conditions
         directions = torch.randn(now.shape[1], DIRECTIONS, generator=generator, device=now.device)
@@ -99,6 +102,10 @@ class TextureDistance:
             return torch.cat([rows[:, :n], rows @ directions], 1)
 
         return _apart(along(now), along(self.real)) - _apart(along(now), along(self.made))
+
+    def _numbers(self, light: Tensor, axis_ratio: Tensor) -> Tensor:
+        found = textures(light, axis_ratio)
+        return found if self.reader is None else torch.cat([found, self.reader(light)], 1)
 
 
 def smoothed(light: Tensor, sigma: float) -> Tensor:

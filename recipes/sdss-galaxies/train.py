@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from candidates import CANDIDATES, TemplateTask
+from features import Reader
 from rows import Batches, Rows
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rate", type=float, help="by default that of the candidate")
     parser.add_argument("--numbers", type=float, default=0.01, help="that are to be found: weight")
+    parser.add_argument("--reader", type=Path, help="of features.py, for vae-textures: reader.pt")
     parser.add_argument("--widths", type=int, nargs=len(WIDTHS), default=WIDTHS, help="channels")
     parser.add_argument("--seed", type=int, default=SEED)
     add_process_options(parser)
@@ -98,6 +100,7 @@ def main() -> None:
         task = TemplateTask(
             network.train(), args.candidate, max_steps=steps, minutes=args.minutes,
             rate=args.rate, numbers=args.numbers, seed=args.seed,
+            reader=Reader.read(args.reader) if args.reader else None,
         )  # fmt: skip
     alone = args.devices * args.nodes == 1
     gpu = alone and args.accelerator in ("auto", "gpu") and torch.cuda.is_available()

@@ -1,0 +1,160 @@
+"""
+Teach a small network to read off templates what was said and measured of the galaxies.
+
+.. code-block:: console
+
+    $ python recipes/sdss-galaxies/features.py WORK READER
+
+It prints how much of each answer's variance it explains on the validation split. What it sees on
+the way to its answers are features in which generated templates can be compared with real ones
+(``train.py --reader``): arms, bars and bulges, which no formula of ``textures.py`` has.
+"""
+
+import argparse
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from critic import SOFT
+from rows import Batches, Rows
+from torch import Tensor, nn
+from torch.nn.functional import smooth_l1_loss
+from torch.utils.data import DataLoader
+
+from astrodlkit.networks import GalaxyTemplateNetwork
+from astrodlkit.training import fit, warm_up_and_cosine
+
+STEPS, RATE, SEED = 3_000, 2e-3, 73
+N_FEATURES = 48
+
+
+class Reader(nn.Module):
+    """
+    Features of templates, and answers that follow from them.
+
+    Parameters
+    ----------
+    n_answers : int
+        Numbers that are read off.
+    widths : sequence of int
+        Channels at 80, 40, 20, 10 and 5 pixels.
+    """
+
+    def __init__(self, n_answers: int, widths: Sequence[int] = (3, 32, 64, 96, 128)) -> None:
+        super().__init__()
+        layers = [
+            nn.Sequential(
+                nn.Conv2d(a, b, 3, stride=2, padding=1), nn.GroupNorm(8, b), nn.SiLU(),
+                nn.Conv2d(b, b, 3, padding=1), nn.GroupNorm(8, b), nn.SiLU(),
+            )
+            for a, b in pairwise(widths)
+        ]  # fmt: skip
+        self.layers = nn.Sequential(*layers)
+        self.leave = nn.Linear(widths[-1], N_FEATURES)
+        self.answers = nn.Linear(N_FEATURES, n_answers)
+
+    def forward(self, light: Tensor) -> Tensor:
+        """Features, (n, `N_FEATURES`) between -1 and 1, of g, r and i (n, 3, side, side)."""
+        bands = (light / SOFT).asinh()
+        maps = torch.cat([bands[:, 1:2] / 3, bands[:, ::2] - bands[:, 1:2]], 1)
+        return self.leave(self.layers(maps).mean((2, 3))).tanh()
+
+    @classmethod
+    def read(cls, path: Path) -> "Reader":
+        """What this script has saved."""
+        state = torch.load(path, weights_only=True)
+        reader = cls(len(state["answers.weight"]))
+        reader.load_state_dict(state)
+        return reader.eval().requires_grad_(False)
+
+
+class ReadTask(lightning.LightningModule):
+    """A reader, and the conditions that it has to read."""
+
+    def __init__(self, reader: Reader, answers: "Answers", max_steps: int) -> None:
+        super().__init__()
+        self.reader, self.wanted, self.max_steps = reader, answers, max_steps
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        """How far the answers are off; rare votes do not count for more."""
+        answers = self.reader.answers(self.reader(batch["templates"]))
+        return smooth_l1_loss(answers, self.wanted(batch["conditions"]))
+
+    def configure_optimizers(self) -> tuple[list, list]:
+        """AdamW, up and along a cosine to zero."""
+        optimizer = torch.optim.AdamW(self.reader.parameters(), lr=RATE, weight_decay=0.05)
+        schedule = warm_up_and_cosine(optimizer, self.max_steps)
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+
+class Answers:
+    """
+    Conditions of mean 0 and variance 1, but for classes and the sharpness of pictures.
+
+    Classes are the classifier's where volunteers have not said them, which is a judge later.
+    """
+
+    def __init__(self, training: Rows) -> None:
+        names = GalaxyTemplateNetwork(n_table=1).condition_names
+        left_out = [name.startswith("class_") or name == "psf_fwhm" for name in names]
+        self.columns = np.flatnonzero(~np.array(left_out))
+        self.names = [names[column] for column in self.columns]
+        known = torch.from_numpy(training.conditions[:, self.columns])
+        self.centre, self.spread = known.mean(0), known.std(0).clamp_min(0.02)
+
+    def __call__(self, conditions: Tensor) -> Tensor:
+        """Of rows of conditions, (n, n_answers)."""
+        known = conditions[:, self.columns]
+        return (known - self.centre.to(known)) / self.spread.to(known)
+
+
+def explained(reader: Reader, rows: Rows, answers: Answers) -> np.ndarray:
+    """Part of each answer's variance, of rows that it has not learned from."""
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), 128):
+            light = torch.from_numpy(rows.templates[start : start + 128]).float()
+            found.append(reader.answers(reader(light)))
+    wanted = answers(torch.from_numpy(rows.conditions))
+    return (1 - (torch.cat(found) - wanted).var(0) / wanted.var(0)).numpy()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("work", type=Path, help="folder of templates.py and conditions.py")
+    parser.add_argument("folder", type=Path, help="folder for checkpoints, outside the repository")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=SEED)
+    args = parser.parse_args()
+    rows = Rows.read(args.work)
+    training = rows[rows.split == 0]
+    answers = Answers(training)
+    with torch.random.fork_rng():
+        torch.manual_seed(args.seed)
+        reader = Reader(len(answers.names))
+    last = args.folder / "last.ckpt"
+    done = torch.load(last, weights_only=True)["global_step"] if last.exists() else 0
+    fit(
+        ReadTask(reader, answers, args.steps),
+        DataLoader(Batches(training, args.batch_size, args.seed, done), batch_size=None),
+        folder=args.folder,
+        max_steps=args.steps,
+        seed=args.seed,
+        precision="32-true",
+    )
+    torch.save(reader.state_dict(), args.folder / "reader.pt")
+    apart = rows[rows.split == 1]
+    print(f"of the variance of {len(apart)} galaxies kept apart:")
+    for name, part in zip(answers.names, explained(reader.eval(), apart, answers), strict=True):
+        print(f"{name:40} {part:6.2f}")
+
+
+if __name__ == "__main__":
+    main()
