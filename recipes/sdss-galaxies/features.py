@@ -25,7 +25,13 @@ from torch.nn.functional import smooth_l1_loss
 from torch.utils.data import DataLoader
 
 from astrodlkit.networks import GalaxyTemplateNetwork
-from astrodlkit.training import fit, warm_up_and_cosine
+from astrodlkit.training import (
+    add_process_options,
+    fit,
+    process_options,
+    this_process,
+    warm_up_and_cosine,
+)
 
 STEPS, RATE, SEED = 3_000, 2e-3, 73
 N_FEATURES = 48
@@ -132,6 +138,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=SEED)
+    add_process_options(parser)
     args = parser.parse_args()
     rows = Rows.read(args.work)
     training = rows[rows.split == 0]
@@ -148,7 +155,10 @@ def main() -> None:
         max_steps=args.steps,
         seed=args.seed,
         precision="32-true",
+        **process_options(args),
     )
+    if this_process().rank > 0:
+        return
     torch.save(reader.state_dict(), args.folder / "reader.pt")
     apart = rows[rows.split == 1]
     print(f"of the variance of {len(apart)} galaxies kept apart:")
