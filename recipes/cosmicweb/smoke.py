@@ -51,6 +51,9 @@ def main() -> None:
     run("train.py", folder, folder / "train.py", "--steps", 2, "--batch-size", 2, *two)
     if made.stat().st_mtime_ns == before:
         raise SystemExit("two processes have not saved what they made")
+    # Another, that begins with what the first has learned.
+    few = "--steps", 1, "--batch-size", 2
+    run("train.py", folder, folder / "more", *few, "--start", folder / "train.py")
     models = folder / "train.py", "--wgan", folder / "wgan.py"
     few = "--set", "train", "--maps", 8, "--nearest", 1
     run("validate.py", folder, *models, *few, "--figures", folder)

@@ -23,8 +23,9 @@ GRADATION = 0.05
 # Where there is no light, black takes so much of the noise; at so many times the noise 1/e of that.
 BLACK, BLACK_LEVEL = 0.58, 0.75
 # Noise is coarser where it is dark, as compressed pictures keep it: by how many times the sharpest,
-# and where 1/e of that is left; and how lopsided it is (gradation.py).
-COARSER, COARSE_LEVEL, LOPSIDED = 1.8, 3.0, 0.08
+# and where 1/e of that is left; and how lopsided it is, and where 1/e of that (gradation.py).
+COARSER, COARSE_LEVEL = 1.8, 3.0
+LOPSIDED, LOPSIDED_LEVEL = 0.08, 10.0
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def add_noise(
     sky, level = rows["noise"][:, :, None, None], light.detach()
     bright = level.clamp_min(0) / sky
     black = BLACK * (-bright / BLACK_LEVEL).exp()
-    noise = unit_noise(light.shape, rows, generator, (-bright[:, 1:2] / COARSE_LEVEL).exp())
+    noise = unit_noise(light.shape, rows, generator, bright[:, 1:2])
     noise = noise * torch.hypot((1 - black) * sky, GRADATION * level)
     return faded(light + noise, rows, axis_ratio)
 
@@ -131,14 +132,15 @@ def unit_noise(
     shape: Sequence[int],
     rows: dict[str, Tensor],
     generator: torch.Generator,
-    dark: Tensor | None = None,
+    bright: Tensor | None = None,
 ) -> Tensor:
     """
     Noise, (n, 3, side, side), of variance 1 but for the colours'.
 
     In all bands together, as coarse as the pixels of the sky camera, of which the PSF tells the
-    size, and in each, as coarse as compressed pictures keep colours. Gaussian, but for where it
-    is ``dark``, (n, 1, side, side) between 0 and 1, if that is given.
+    size, and in each, as coarse as compressed pictures keep colours. Gaussian, or, if it is told
+    how ``bright`` the light is, (n, 1, side, side) in units of the noise, as it is where that is
+    dark.
     """
     # SDSS's pixels are 0.3 of the PSF's width; linear interpolation between them is as smooth as
     # a Gaussian of half a pixel.
@@ -147,9 +149,10 @@ def unit_noise(
     where = grain.device
     white = torch.randn(n, 1, *sides, generator=generator, device=where)
     together = _grainy(white, grain.clamp_min(0.3))
-    if dark is not None:
+    if bright is not None:
+        dark, lopsided = ((-bright / level).exp() for level in (COARSE_LEVEL, LOPSIDED_LEVEL))
         together = together.lerp(_grainy(white, (COARSER * grain).clamp_min(0.3)), dark)
-        together = together + LOPSIDED * (together.square() - 1)
+        together = together + LOPSIDED * lopsided * (together.square() - 1)
     white = torch.randn(*shape, generator=generator, device=where)
     alone = _grainy(white, torch.full_like(grain, COLOUR_GRAIN))
     return together + rows["colour"][:, None, None, None] * alone
