@@ -41,11 +41,16 @@ Cell = tuple[float, float, int]
 
 @dataclass
 class Judged:
-    """Templates of each source, the reference first by name, and what was measured of them."""
+    """
+    Templates of each source, the reference first by name, and what was measured of them.
+
+    Whose class volunteers have said is beside: of all galaxies kept apart, but for the fits.
+    """
 
     rows: dict[str, Rows]
     light: dict[str, np.ndarray] = field(repr=False)
     clean: dict[str, np.ndarray] = field(repr=False)
+    told: dict[str, tuple[Rows, np.ndarray]] = field(repr=False)
     processes: int = 1
 
     @cached_property
@@ -90,11 +95,14 @@ def judge(rows: Rows, network: GalaxyTemplateNetwork, n: int, fits: int, process
     half = min(n, len(mixed) // 2)
     reference, asked = rows[mixed[:half]], rows[mixed[half : 2 * half]]
     clean, made = generate(network, asked, SEED)
+    told = rows[(rows.split == 1) & (rows.class5 >= 0)]
     judged = Judged(
         {"reference": reference, REAL: asked, GENERATOR: asked},
         {"reference": reference.templates.astype(np.float32),
          REAL: asked.templates.astype(np.float32), GENERATOR: made},
         {GENERATOR: clean},
+        {REAL: (told, told.templates.astype(np.float32)),
+         GENERATOR: (told, generate(network, told, SEED)[1])} if len(told) else {},
         processes,
     )  # fmt: skip
     few = asked[: min(fits, half)]
@@ -103,6 +111,8 @@ def judge(rows: Rows, network: GalaxyTemplateNetwork, n: int, fits: int, process
         drawn = fit_all(few.templates, few.noise, few.grain, kind, processes)
         judged.clean[kind], judged.rows[kind] = drawn, few
         judged.light[kind] = noisy(drawn, few, axis_ratio, SEED + 1 + k)
+        said = few.class5 >= 0
+        judged.told[kind] = few[said], judged.light[kind][said]
     return judged
 
 
@@ -179,13 +189,11 @@ def as_pictures(light: np.ndarray, rows: Rows) -> list[np.ndarray]:
 def agreement(judged: Judged) -> Iterator[tuple[str, dict[str, Cell]]]:
     """How often the classifier sees the class that was asked for; of a volunteers' class."""
     classifier, found = load_model("galaxyzoo2", device="cpu"), {}
-    for name, light in judged.light.items():
-        rows = judged.rows[name]
-        told = rows.class5 >= 0
-        if name == "reference" or not told.any():
+    for name, (rows, light) in judged.told.items():
+        if len(rows) == 0:
             continue
-        answers = classify(classifier, as_pictures(light[told], rows[told]))[:, :5]
-        right = answers.argmax(1) == rows.class5[told]
+        answers = classify(classifier, as_pictures(light, rows))[:, :5]
+        right = answers.argmax(1) == rows.class5
         share = float(right.mean())
         error = float(np.sqrt(max(share * (1 - share), 0.01) / len(right)))
         found[name] = share, error, len(right)
