@@ -10,7 +10,9 @@ It prints
 * on what the time of one process goes;
 * rows per second and the peak of memory for catalogues of 10^4, 10^5 and 10^6 rows, each
   classified into a folder by a process of its own (the cost of a row to be flat within 5 %, the
-  peak 2 GiB at most), and what the same call costs when all is done already;
+  peak 2 GiB at most and flat), and what the same call costs when all is done already. Sizes come
+  up and down again, as the speed of a machine wanders by more than that, and the means of each
+  are compared (``--repeats`` for more of all but the longest);
 * what the longest run does twice when its process is killed in the middle and started again (at
   most 2 % of the run): rows that are computed again, and the start.
 
@@ -30,6 +32,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 from time import process_time, sleep, thread_time, time
 from unittest.mock import patch
 
@@ -164,24 +167,42 @@ def measure_parts(folder: Path, frame: pd.DataFrame, model: str, n: int) -> None
         print(f"{name:22s} {1e3 * time_spent / n:8.4f} ms a row {100 * time_spent / total:5.1f} %")
 
 
-def measure_growth(folder: Path, frame: pd.DataFrame, model: str, sizes: list[int]) -> None:
+def measure_growth(
+    folder: Path, frame: pd.DataFrame, model: str, sizes: list[int], repeats: int
+) -> None:
     """Print how the cost of a row and the peak of memory change with the catalogue."""
     print("into a folder, one process of one thread:")
-    costs, cpu = [], []
+    runs: dict[int, list[dict[str, float]]] = {n: [] for n in sizes}
     for n in sizes:
         write_rows(folder, frame, n)
+    shorter = np.repeat(sizes[:-1], repeats).tolist()
+    for n in [*shorter, sizes[-1], *shorter[::-1]]:
         found = answer(start("grow", folder, model, n))
-        costs.append(found["seconds"] / n)
-        cpu.append(found["cpu"] / n)
+        rmtree(folder / f"out{n}")
+        runs[n].append(found)
         print(
             f"{n:9d} rows {found['seconds']:8.1f} s {n / found['seconds']:9.1f} rows / s, "
             f"peak {found['peak']:.2f} GiB, called again {found['again']:.2f} s "
             f"({100 * found['again'] / found['seconds']:.1f} % of the run)",
             flush=True,
         )
+    print("means of each size (least to most of its runs):")
     # The processor's time is less disturbed by what else the machine does.
-    print(f"cost of a row, most over least: {max(costs) / min(costs):.3f}", end=", ")
-    print(f"of the processor's time {max(cpu) / min(cpu):.3f}")
+    for what, key in (("cost of a row, ms", "seconds"), ("the processor's, ms", "cpu")):
+        print_means(what, [[1e3 * each[key] / n for each in found] for n, found in runs.items()])
+    print_means(
+        "peak of memory, GiB", [[each["peak"] for each in found] for found in runs.values()]
+    )
+
+
+def print_means(what: str, sizes: list[list[float]]) -> None:
+    """Print the mean of the runs of each size, and the largest mean over the smallest."""
+    means = [np.mean(runs) for runs in sizes]
+    shown = (
+        f"{mean:.3f} ({min(runs):.3f} to {max(runs):.3f})"
+        for mean, runs in zip(means, sizes, strict=True)
+    )
+    print(f"{what}: {', '.join(shown)}; most over least {max(means) / min(means):.3f}")
 
 
 def measure_resuming(folder: Path, model: str, n: int) -> None:
@@ -222,6 +243,9 @@ def main() -> None:
     parser.add_argument(
         "--rows", type=int, nargs="+", default=[10**4, 10**5, 10**6], help="default: 10^4 to 10^6"
     )
+    parser.add_argument(
+        "--repeats", type=int, default=1, help="runs up, and down, of all but the longest"
+    )
     parser.add_argument("--only-resume", action="store_true", help="the longest, killed, alone")
     parser.add_argument("-n", type=int, default=20000, help="rows of the profile, %(default)s")
     parser.add_argument("--model", help="name or path; default: a small network")
@@ -237,7 +261,7 @@ def main() -> None:
             write_rows(folder, frame, max(args.rows))
         else:
             measure_parts(folder, frame, args.model, args.n)
-            measure_growth(folder, frame, args.model, args.rows)
+            measure_growth(folder, frame, args.model, sorted(args.rows), args.repeats)
         measure_resuming(folder, args.model, max(args.rows))
     print(f"load {os.getloadavg()[0]:.1f} at the end")
 

@@ -17,6 +17,7 @@ from ._fingerprint import fingerprint
 __all__ = ["MemoryRows", "ParquetRows", "open_rows"]
 
 _BATCH = 16384
+_BUFFER = 2**16  # bytes of a column's pages that are read at a time
 
 
 def open_rows(table: Any) -> "MemoryRows | ParquetRows":
@@ -149,11 +150,25 @@ class ParquetRows:
         return _to_astropy(ArrowTable.from_batches(pieces, self._dataset.schema))
 
     def _rewind(self) -> None:
-        # One batch and one file ahead: more would fill the memory where rows are wide.
-        self._coming = self._dataset.to_batches(
-            batch_size=_BATCH, batch_readahead=1, fragment_readahead=1
-        )
+        self._coming = self._batches()
         self._at, self._held = 0, ()
+
+    def _batches(self) -> Iterator[Any]:
+        """All rows, a batch at a time: pyarrow's datasets read a whole row group, and the next."""
+        from pyarrow import RecordBatch, nulls, parquet
+
+        schema = self._dataset.schema
+        for path in self._dataset.files:
+            with parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
+                for batch in file.iter_batches(_BATCH):
+                    there = set(batch.schema.names)
+                    columns = [
+                        batch[each.name].cast(each.type)
+                        if each.name in there
+                        else nulls(len(batch), each.type)
+                        for each in schema
+                    ]
+                    yield RecordBatch.from_arrays(columns, schema=schema)
 
     def fingerprint(self) -> str:
         """The sha256 of the files' footers, which hold sizes and extremes of all columns."""

@@ -48,6 +48,35 @@ def test_parquet_piece_by_piece(table, tmp_path, group):
     assert part.meta == {"origin": "test"}
 
 
+def test_a_row_group_is_read_in_pieces(tmp_path):
+    """A few rows of a file of one group take the memory of a page or two of each column."""
+    pa = pytest.importorskip("pyarrow")
+    pytest.importorskip("pandas")
+    from pyarrow import parquet
+
+    columns = {name: np.random.default_rng(1).normal(size=10**6) for name in "ab"}
+    parquet.write_table(pa.table(columns), tmp_path / "long.parquet")
+    source = open_rows(tmp_path / "long.parquet")
+    before = pa.total_allocated_bytes()
+    assert np.array_equal(source.read(100, 200)["b"], columns["b"][100:200])
+    assert pa.total_allocated_bytes() - before < columns["a"].nbytes
+    assert np.array_equal(source.read(0, 10**6)["a"], columns["a"])
+
+
+def test_files_of_a_folder_that_differ(tmp_path):
+    """The first says what columns there are, and of which type."""
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({"ra": [1.0, 2.0], "name": ["a", "b"]}).to_parquet(tmp_path / "0.parquet")
+    other = pd.DataFrame({"more": [1], "ra": np.array([3], dtype="f4")})
+    other.to_parquet(tmp_path / "1.parquet")
+    rows = open_rows(tmp_path).read(0, 3)
+    assert rows.colnames == ["ra", "name"]
+    assert rows["ra"].tolist() == [1, 2, 3]
+    assert rows["ra"].dtype == np.float64
+    assert rows["name"].mask.tolist() == [False, False, True]
+
+
 def test_folder_of_files(table, tmp_path):
     pytest.importorskip("pyarrow")
     pytest.importorskip("pandas")
