@@ -10,9 +10,9 @@ It prints
 * on what the time of one process goes;
 * rows per second and the peak of memory for catalogues of 10^4, 10^5 and 10^6 rows, each
   classified into a folder by a process of its own (the cost of a row to be flat within 5 %, the
-  peak 2 GiB at most and flat), and what the same call costs when all is done already. Sizes come
-  up and down again, as the speed of a machine wanders by more than that, and the means of each
-  are compared (``--repeats`` for more of all but the longest);
+  peak 2 GiB at most and flat), and what the same call costs when all is done already. The speed of
+  a machine wanders by more than 5 % in an hour, so the shorter ones are classified again and again
+  beside the longest, and the means of each size are compared;
 * what the longest run does twice when its process is killed in the middle and started again (at
   most 2 % of the run): rows that are computed again, and the start.
 
@@ -31,6 +31,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from shutil import rmtree
 from time import process_time, sleep, thread_time, time
@@ -167,31 +168,39 @@ def measure_parts(folder: Path, frame: pd.DataFrame, model: str, n: int) -> None
         print(f"{name:22s} {1e3 * time_spent / n:8.4f} ms a row {100 * time_spent / total:5.1f} %")
 
 
-def measure_growth(
-    folder: Path, frame: pd.DataFrame, model: str, sizes: list[int], repeats: int
-) -> None:
+def measure_growth(folder: Path, frame: pd.DataFrame, model: str, sizes: list[int]) -> None:
     """Print how the cost of a row and the peak of memory change with the catalogue."""
-    print("into a folder, one process of one thread:")
-    runs: dict[int, list[dict[str, float]]] = {n: [] for n in sizes}
     for n in sizes:
         write_rows(folder, frame, n)
-    shorter = np.repeat(sizes[:-1], repeats).tolist()
-    for n in [*shorter, sizes[-1], *shorter[::-1]]:
+    print("into a folder, two processes of one thread at a time:")
+    *shorter, longest = sizes
+    runs: dict[int, list[dict[str, float]]] = {n: [] for n in sizes}
+    process = start("grow", folder, model, longest)
+    for n in cycle(shorter):
         found = answer(start("grow", folder, model, n))
         rmtree(folder / f"out{n}")
+        if process.poll() is not None and all(runs[each] for each in shorter):
+            break  # what was alone in the end does not count
         runs[n].append(found)
-        print(
-            f"{n:9d} rows {found['seconds']:8.1f} s {n / found['seconds']:9.1f} rows / s, "
-            f"peak {found['peak']:.2f} GiB, called again {found['again']:.2f} s "
-            f"({100 * found['again'] / found['seconds']:.1f} % of the run)",
-            flush=True,
-        )
+        print_run(n, found)
+    runs[longest].append(answer(process))
+    print_run(longest, *runs[longest])
     print("means of each size (least to most of its runs):")
     # The processor's time is less disturbed by what else the machine does.
     for what, key in (("cost of a row, ms", "seconds"), ("the processor's, ms", "cpu")):
         print_means(what, [[1e3 * each[key] / n for each in found] for n, found in runs.items()])
     print_means(
         "peak of memory, GiB", [[each["peak"] for each in found] for found in runs.values()]
+    )
+
+
+def print_run(n: int, found: dict[str, float]) -> None:
+    """Print what one process found."""
+    print(
+        f"{n:9d} rows {found['seconds']:8.1f} s {n / found['seconds']:9.1f} rows / s, "
+        f"peak {found['peak']:.2f} GiB, called again {found['again']:.2f} s "
+        f"({100 * found['again'] / found['seconds']:.1f} % of the run)",
+        flush=True,
     )
 
 
@@ -243,9 +252,6 @@ def main() -> None:
     parser.add_argument(
         "--rows", type=int, nargs="+", default=[10**4, 10**5, 10**6], help="default: 10^4 to 10^6"
     )
-    parser.add_argument(
-        "--repeats", type=int, default=1, help="runs up, and down, of all but the longest"
-    )
     parser.add_argument("--only-resume", action="store_true", help="the longest, killed, alone")
     parser.add_argument("-n", type=int, default=20000, help="rows of the profile, %(default)s")
     parser.add_argument("--model", help="name or path; default: a small network")
@@ -261,7 +267,7 @@ def main() -> None:
             write_rows(folder, frame, max(args.rows))
         else:
             measure_parts(folder, frame, args.model, args.n)
-            measure_growth(folder, frame, args.model, sorted(args.rows), args.repeats)
+            measure_growth(folder, frame, args.model, sorted(args.rows))
         measure_resuming(folder, args.model, max(args.rows))
     print(f"load {os.getloadavg()[0]:.1f} at the end")
 
