@@ -7,9 +7,10 @@ How rough templates are, by how bright they are: what ``add_noise`` in ``rows.py
 
 In r, where light is so many times the noise, of smooth galaxies: what is finer than 1.2 pixels, as
 a standard deviation (from the median) of the light itself, beside what a generator makes of the
-same conditions without noise; the last column is what neither that nor the sky's noise explains.
-And of any galaxies, where they are faint, beside what a generator makes with ``add_noise``: how
-rough in units of the noise, how lopsided (skewness), and how alike pixels beside each other are.
+same conditions without noise, and what neither that nor the sky's noise explains; and how lopsided
+it is (skewness), beside what a generator makes with ``add_noise``. And of any galaxies, where they
+are faint, beside the same: how rough in units of the noise, how lopsided, and how alike pixels
+beside each other are.
 """
 
 import argparse
@@ -101,13 +102,17 @@ def main() -> None:
     smooth = mixed[votes[mixed] > args.smooth][: args.n]
     rough = Roughness(rows[smooth], network)
     print(f"{len(smooth)} smooth galaxies, of the light:")
-    print("light / noise  pixels    real generated     sky    left")
+    print("light / noise  pixels    real generated     sky    left    skewness")
+    both = (rough.real, rough.around), (rough.noisy, rough.around_noisy)
     for low, high in pairwise(BRIGHT):
         here = rough.between(low, high, rough.around)
         a, b = (rough.of(values, rough.around, here) for values in (rough.real, rough.made))
         c = float(np.median(rough.sky[here] / rough.around[here]))
         left = max(a**2 - b**2 - c**2, 0) ** 0.5
-        print(f"{low:5} to {high:3} {here.sum():7} {a:7.3f} {b:9.3f} {c:7.3f} {left:7.3f}")
+        print(
+            f"{low:5} to {high:3} {here.sum():7} {a:7.3f} {b:9.3f} {c:7.3f} {left:7.3f}",
+            *(f"{rough.looks(fine, rough.between(low, high, x))[1]:7.2f}" for fine, x in both),
+        )
     few = mixed[: args.n]
     rough = Roughness(rows[few], network)
     print(f"{len(few)} galaxies, of the noise, real and generated:")
