@@ -160,7 +160,6 @@ def measure_parts(folder: Path, frame: pd.DataFrame, model: str, n: int) -> None
     """Print on what the time goes."""
     write_rows(folder, frame, n)
     found = answer(start("profile", folder, model, n))
-    (folder / f"{n}.parquet").unlink()
     wall = found.pop("wall")
     total = sum(found.values())
     print(f"one process of one thread, {n} rows: {wall:.2f} s, {total:.2f} s of the processor:")
@@ -214,8 +213,9 @@ def print_means(what: str, sizes: list[list[float]]) -> None:
     print(f"{what}: {', '.join(shown)}; most over least {max(means) / min(means):.3f}")
 
 
-def measure_resuming(folder: Path, model: str, n: int) -> None:
+def measure_resuming(folder: Path, frame: pd.DataFrame, model: str, n: int) -> None:
     """Print what a run does twice whose process is killed in the middle and started again."""
+    write_rows(folder, frame, n)
     out = folder / "whole"
     begin = time()
     process = start("whole", folder, model, n)
@@ -252,7 +252,7 @@ def main() -> None:
     parser.add_argument(
         "--rows", type=int, nargs="+", default=[10**4, 10**5, 10**6], help="default: 10^4 to 10^6"
     )
-    parser.add_argument("--only-resume", action="store_true", help="the longest, killed, alone")
+    parser.add_argument("--only", choices=["growth", "resuming"], help="one of these, alone")
     parser.add_argument("-n", type=int, default=20000, help="rows of the profile, %(default)s")
     parser.add_argument("--model", help="name or path; default: a small network")
     args = parser.parse_args()
@@ -263,12 +263,13 @@ def main() -> None:
         frame = make_sky(folder, args.n)
         if args.model is None:
             args.model = str(save_small_model(folder / "model"))
-        if args.only_resume:
-            write_rows(folder, frame, max(args.rows))
-        else:
+        sizes = sorted(args.rows)
+        if args.only is None:
             measure_parts(folder, frame, args.model, args.n)
-            measure_growth(folder, frame, args.model, sorted(args.rows))
-        measure_resuming(folder, args.model, max(args.rows))
+        if args.only != "resuming":
+            measure_growth(folder, frame, args.model, sizes)
+        if args.only != "growth":
+            measure_resuming(folder, frame, args.model, sizes[-1])
     print(f"load {os.getloadavg()[0]:.1f} at the end")
 
 

@@ -74,4 +74,4 @@ def write_rows(folder: Path, frame: pd.DataFrame, n: int) -> None:
     rows = frame.iloc[np.linspace(0, len(frame) - 1, n).astype(int)]
     table = QTable.from_pandas(rows)
     table["petroR90"].unit = u.arcsec
-    table.write(folder / f"{n}.parquet")
+    table.write(folder / f"{n}.parquet", overwrite=True)
