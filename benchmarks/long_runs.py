@@ -11,8 +11,8 @@ It prints
 * rows per second and the peak of memory for catalogues of 10^4, 10^5 and 10^6 rows, each
   classified into a folder by a process of its own (the cost of a row to be flat within 5 %, the
   peak 2 GiB at most and flat), and what the same call costs when all is done already. The speed of
-  a machine wanders by more than 5 % in an hour, so the shorter ones are classified again and again
-  beside the longest, and the means of each size are compared;
+  a machine wanders by more than 5 % in an hour: so the shorter ones are classified again and again
+  beside the longest, and each is compared with what that did in the same time;
 * what the longest run does twice when its process is killed in the middle and started again (at
   most 2 % of the run): rows that are computed again, and the start.
 
@@ -40,6 +40,7 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import sem
 
 from astrodlkit import classify_cutouts, load_model
 from astrodlkit.classify import _predictor
@@ -80,13 +81,11 @@ def child_grow(folder: Path, model: str, n: int) -> dict[str, float]:
     table = folder / f"{n}.parquet"
     # Opens some images, and makes the network's copies.
     classify_cutouts(open_rows(table).read(0, min(n, 256)), tiles, **options)
-    before = process_time()
 
     def run() -> None:
         classify_cutouts(table, tiles, output=folder / f"out{n}", **options)
 
-    first = seconds(run)
-    found = {"seconds": first, "cpu": process_time() - before, "again": seconds(run)}
+    found = {"begun": time(), "seconds": seconds(run), "again": seconds(run)}
     return {**found, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
 
 
@@ -184,13 +183,24 @@ def measure_growth(folder: Path, frame: pd.DataFrame, model: str, sizes: list[in
         print_run(n, found)
     runs[longest].append(answer(process))
     print_run(longest, *runs[longest])
-    print("means of each size (least to most of its runs):")
-    # The processor's time is less disturbed by what else the machine does.
-    for what, key in (("cost of a row, ms", "seconds"), ("the processor's, ms", "cpu")):
-        print_means(what, [[1e3 * each[key] / n for each in found] for n, found in runs.items()])
-    print_means(
-        "peak of memory, GiB", [[each["peak"] for each in found] for found in runs.values()]
-    )
+    done = sorted(each.stat().st_mtime for each in (folder / f"out{longest}").glob("part*"))
+    done.insert(0, runs[longest][0]["begun"])
+    rows = np.minimum(PART_SIZE * np.arange(len(done)), longest)
+    print("of each size, number, mean and error of its runs:")
+    for n, found in runs.items():
+        begun, spent = (np.array([each[key] for each in found]) for key in ("begun", "seconds"))
+        beside = np.interp(begun + spent, done, rows) - np.interp(begun, done, rows)
+        print(
+            f"{n:9d} rows, {len(found)}: {mean_with_error(1e3 * spent / n)} ms a row, over that of "
+            f"{longest} rows in the same time {mean_with_error(beside / n)}, peak "
+            f"{mean_with_error(np.array([each['peak'] for each in found]))} GiB"
+        )
+
+
+def mean_with_error(values: np.ndarray) -> str:
+    """Both, if there is more than one value."""
+    error = f" +- {sem(values):.3f}" if len(values) > 1 else ""
+    return f"{values.mean():.3f}{error}"
 
 
 def print_run(n: int, found: dict[str, float]) -> None:
@@ -201,16 +211,6 @@ def print_run(n: int, found: dict[str, float]) -> None:
         f"({100 * found['again'] / found['seconds']:.1f} % of the run)",
         flush=True,
     )
-
-
-def print_means(what: str, sizes: list[list[float]]) -> None:
-    """Print the mean of the runs of each size, and the largest mean over the smallest."""
-    means = [np.mean(runs) for runs in sizes]
-    shown = (
-        f"{mean:.3f} ({min(runs):.3f} to {max(runs):.3f})"
-        for mean, runs in zip(means, sizes, strict=True)
-    )
-    print(f"{what}: {', '.join(shown)}; most over least {max(means) / min(means):.3f}")
 
 
 def measure_resuming(folder: Path, frame: pd.DataFrame, model: str, n: int) -> None:
