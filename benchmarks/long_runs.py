@@ -186,19 +186,20 @@ def measure_growth(folder: Path, frame: pd.DataFrame, model: str, sizes: list[in
     done = sorted(each.stat().st_mtime for each in (folder / f"out{longest}").glob("part*"))
     done.insert(0, runs[longest][0]["begun"])
     rows = np.minimum(PART_SIZE * np.arange(len(done)), longest)
-    print("of each size, number, mean and error of its runs:")
+    print(f"number of runs, ms a row, over what {longest} rows took in the same time, peak in GiB:")
     for n, found in runs.items():
-        begun, spent = (np.array([each[key] for each in found]) for key in ("begun", "seconds"))
-        beside = np.interp(begun + spent, done, rows) - np.interp(begun, done, rows)
-        print(
-            f"{n:9d} rows, {len(found)}: {mean_with_error(1e3 * spent / n)} ms a row, over that of "
-            f"{longest} rows in the same time {mean_with_error(beside / n)}, peak "
-            f"{mean_with_error(np.array([each['peak'] for each in found]))} GiB"
+        begun, spent, peak = (
+            np.array([each[key] for each in found]) for key in ("begun", "seconds", "peak")
         )
+        beside = np.interp(begun + spent, done, rows) - np.interp(begun, done, rows)
+        ratio = (beside / n)[(begun >= done[0]) & (begun + spent <= done[-1])]
+        print(f"{n:9d} rows: {len(found)}", *map(mean_with_error, (1e3 * spent / n, ratio, peak)))
 
 
 def mean_with_error(values: np.ndarray) -> str:
-    """Both, if there is more than one value."""
+    """Both, as far as there are values."""
+    if len(values) == 0:
+        return "-"
     error = f" +- {sem(values):.3f}" if len(values) > 1 else ""
     return f"{values.mean():.3f}{error}"
 
