@@ -7,6 +7,7 @@ from time import perf_counter
 
 import numpy as np
 import torch
+from scipy.stats import sem
 
 
 def print_machine(**versions: str) -> None:
@@ -36,3 +37,11 @@ def in_turns(steps: Mapping[str, Callable[[], object]], repeats: int) -> dict[st
     """
     rounds = [{name: seconds(run) for name, run in steps.items()} for _ in range(repeats + 1)]
     return {name: np.array([each[name] for each in rounds[1:]]) for name in steps}
+
+
+def mean_with_error(values: np.ndarray) -> str:
+    """Both, as far as there are values."""
+    if len(values) == 0:
+        return "-"
+    error = f" +- {sem(values):.3f}" if len(values) > 1 else ""
+    return f"{values.mean():.3f}{error}"

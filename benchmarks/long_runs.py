@@ -40,7 +40,6 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import sem
 
 from astrodlkit import classify_cutouts, load_model
 from astrodlkit.classify import _predictor
@@ -50,7 +49,7 @@ from astrodlkit.cutouts import TileIndex
 from astrodlkit.engine import _parts, open_rows
 from astrodlkit.engine._source import ParquetRows
 
-from .clock import print_machine, seconds
+from .clock import mean_with_error, print_machine, seconds
 from .survey import make_sky, save_small_model, write_rows
 
 
@@ -194,14 +193,6 @@ def measure_growth(folder: Path, frame: pd.DataFrame, model: str, sizes: list[in
         beside = np.interp(begun + spent, done, rows) - np.interp(begun, done, rows)
         ratio = (beside / n)[(begun >= done[0]) & (begun + spent <= done[-1])]
         print(f"{n:9d} rows: {len(found)}", *map(mean_with_error, (1e3 * spent / n, ratio, peak)))
-
-
-def mean_with_error(values: np.ndarray) -> str:
-    """Both, as far as there are values."""
-    if len(values) == 0:
-        return "-"
-    error = f" +- {sem(values):.3f}" if len(values) > 1 else ""
-    return f"{values.mean():.3f}{error}"
 
 
 def print_run(n: int, found: dict[str, float]) -> None:

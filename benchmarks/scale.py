@@ -34,7 +34,7 @@ from astrodlkit import classify_cutouts, load_model
 from astrodlkit import scale as on_dask
 from astrodlkit.cutouts import TileIndex
 
-from .clock import print_machine, seconds
+from .clock import mean_with_error, print_machine, seconds
 from .survey import make_sky, save_small_model
 
 UNITS = {"petroR90": "arcsec"}
@@ -146,12 +146,13 @@ def measure_dask(folder: Path, frame: pd.DataFrame, args: argparse.Namespace) ->
             times["plain loop"].append(seconds(loop))
         times["one worker"].append(on_workers(1, lazy))
         times["two workers"].append(on_workers(2, lazy))
-    best = {name: min(each) for name, each in times.items()}
-    print(f"{len(frame)} rows in {args.pieces} pieces, the best of {args.repeats}:")
-    for name, value in best.items():
-        print(f"{name:12s} {value:8.2f} s {len(frame) / value:9.1f} rows / s")
-    print(f"two workers over one:        {best['one worker'] / best['two workers']:.2f}")
-    print(f"one worker over plain loop:  {best['one worker'] / best['plain loop']:.2f}")
+    rounds = {name: np.array(each) for name, each in times.items()}
+    print(f"{len(frame)} rows in {args.pieces} pieces, mean and error of {args.repeats} rounds:")
+    for name, each in rounds.items():
+        print(f"{name:12s} {mean_with_error(each)} s, {len(frame) / each.mean():.1f} rows / s")
+    one, two, plain = (rounds[name] for name in ("one worker", "two workers", "plain loop"))
+    print(f"two workers over one:        {mean_with_error(one / two)}")
+    print(f"one worker over plain loop:  {mean_with_error(one / plain)}")
 
 
 def main() -> None:
@@ -159,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("-n", type=int, default=20000, help="rows (default: %(default)s)")
     parser.add_argument("--pieces", type=int, default=16, help="partitions (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=2, help="the fastest counts")
+    parser.add_argument("--repeats", type=int, default=4, help="rounds (default: %(default)s)")
     parser.add_argument("--model", help="name or path; default: a small network")
     args = parser.parse_args()
     torch.set_num_threads(1)
