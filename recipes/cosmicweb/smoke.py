@@ -51,9 +51,10 @@ def main() -> None:
     run("train.py", folder, folder / "train.py", "--steps", 2, "--batch-size", 2, *two)
     if made.stat().st_mtime_ns == before:
         raise SystemExit("two processes have not saved what they made")
-    # Another, that begins with what the first has learned.
+    # Others, that begin with what the first has learned and with what ships.
     few = "--steps", 1, "--batch-size", 2
-    run("train.py", folder, folder / "more", *few, "--start", folder / "train.py")
+    for start in (folder / "train.py", "cosmicweb-500mpc"):
+        run("train.py", folder, folder / f"after-{Path(start).name}", *few, "--start", start)
     models = folder / "train.py", "--wgan", folder / "wgan.py"
     few = "--set", "train", "--maps", 8, "--nearest", 1
     run("validate.py", folder, *models, *few, "--figures", folder)

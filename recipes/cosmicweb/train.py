@@ -12,6 +12,7 @@ from prior import make_network
 from slabs import Slabs
 from torch.utils.data import DataLoader
 
+from astrodlkit import load_model
 from astrodlkit.training import add_process_options, fit, process_options, this_process
 
 SEED = 50
@@ -39,6 +40,13 @@ def learned(box: Box) -> bool:
     return box.settings["number"] % KEPT_APART != 0
 
 
+def state_of(start: Path) -> dict[str, torch.Tensor]:
+    """Of a folder of this script, or of what `load_model` takes, which has no critic."""
+    if (start / "last.ckpt").exists():
+        return torch.load(start / "last.ckpt", weights_only=True)["state_dict"]
+    return load_model(str(start), device="cpu").module.state_dict(prefix="network.")
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -49,7 +57,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="end by the clock instead")
     parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--start", type=Path, help="folder of an earlier training to begin from")
+    parser.add_argument("--start", type=Path, help="earlier training to begin from: folder or name")
     parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--decay", type=float, default=0.999, help="of the average of the weights")
     parser.add_argument("--whole", action="store_true", help="learn from boxes of the whole side")
@@ -77,9 +85,9 @@ def main() -> None:
         critic_rate=4 / 3 * args.rate, seed=args.seed,
     )  # fmt: skip
     if args.start and not done:
-        earlier = torch.load(args.start / "last.ckpt", weights_only=True)["state_dict"]
+        earlier = state_of(args.start)
         # What it learned, not what was known of the boxes of then.
-        learnt = {name: earlier[name] for name, _ in task.named_parameters()}
+        learnt = {name: earlier[name] for name, _ in task.named_parameters() if name in earlier}
         task.load_state_dict(learnt, strict=False)
     fit(
         task,

@@ -45,11 +45,11 @@ def make_task(**options):
     return LabelsTask(network, OUTPUT, SPEC, VIEWS, **{"max_steps": 40, **options})
 
 
-def run(folder, max_steps, task, **options):
+def run(folder, max_steps, task, batch_size=16, **options):
     pictures, labels, _ = labelled()
     return fit(
         task,
-        make_batches(pictures, labels, batch_size=16, seed=1),
+        make_batches(pictures, labels, batch_size=batch_size, seed=1),
         folder=folder,
         max_steps=max_steps,
         seed=1,
@@ -62,7 +62,8 @@ def run(folder, max_steps, task, **options):
 
 
 def test_it_learns_from_what_is_known(tmp_path):
-    task = run(tmp_path, 80, make_task(max_steps=80, rate=5e-3))
+    # All pictures in each batch: smaller ones' statistics, and so the figures, differ by processor.
+    task = run(tmp_path, 40, make_task(rate=5e-3), batch_size=64)
     pictures, _, bright = labelled()
     task.eval()
     with torch.inference_mode():
@@ -70,8 +71,7 @@ def test_it_learns_from_what_is_known(tmp_path):
         outputs = task.network(images.expand(-1, 3, -1, -1))
     for name in ("class", "votes"):
         right = (outputs[name].argmax(dim=1).numpy() == bright).mean()
-        # 0.94 or more with four other networks; what rounding makes of a step differs by processor.
-        assert right > 0.8, (name, right)
+        assert right > 0.9, (name, right)
 
 
 def test_resumed_equals_unbroken(tmp_path):
