@@ -14,7 +14,8 @@ It prints
   a machine wanders by more than 5 % in an hour: so the shorter ones are classified again and again
   beside the longest, and each is compared with what that did in the same time;
 * what the longest run does twice when its process is killed in the middle and started again (at
-  most 2 % of the run): rows that are computed again, and the start.
+  most 2 % of the run, which is twice as long as that half): rows that are computed again, and the
+  start until new rows come.
 
 The network is small by default and has learned nothing, so that a row costs what all but the
 network costs: ratios are the worst there are. ``--model galaxyzoo2`` is the real thing.
@@ -67,6 +68,12 @@ def answer(process: subprocess.Popen) -> dict[str, float]:
     return json.loads(found)
 
 
+def stop(process: subprocess.Popen) -> None:
+    """As kill -9 does."""
+    process.kill()
+    process.communicate()
+
+
 def prepare(folder: Path, model: str) -> tuple[TileIndex, dict[str, object]]:
     """Give a child its images and the other arguments."""
     torch.set_num_threads(1)
@@ -89,14 +96,25 @@ def child_grow(folder: Path, model: str, n: int) -> dict[str, float]:
 
 
 def child_whole(folder: Path, model: str, n: int) -> dict[str, float]:
-    """The time of day at which the first rows were there."""
+    """Print the time of day as soon as there are rows beyond those of finished parts; go on."""
     tiles, options = prepare(folder, model)
-    begun: list[float] = []
-    options["progress"] = lambda *_: begun or begun.append(time())
+    there = part_size(n) * len(list((folder / "whole").glob("part*")))
+    begun = False
+
+    def progress(done: int, _: int) -> None:
+        nonlocal begun
+        if done > there and not begun:
+            begun = True
+            print(time(), flush=True)
+
     classify_cutouts(
-        folder / f"{n}.parquet", tiles, output=folder / "whole", part_size=part_size(n), **options
+        folder / f"{n}.parquet",
+        tiles,
+        output=folder / "whole",
+        part_size=part_size(n),
+        **options | {"progress": progress},
     )
-    return {"begun": begun[0]}
+    return {}
 
 
 def part_size(n: int) -> int:
@@ -211,24 +229,25 @@ def measure_resuming(folder: Path, frame: pd.DataFrame, model: str, n: int) -> N
     out = folder / "whole"
     begin = time()
     process = start("whole", folder, model, n)
-    half = -(-n // part_size(n)) // 2
-    while len(parts := sorted(each.stat().st_mtime for each in out.glob("part*"))) < half:
+    n_parts = -(-n // part_size(n))
+    while len(parts := sorted(each.stat().st_mtime for each in out.glob("part*"))) < n_parts // 2:
         if process.poll() is not None:
             raise RuntimeError("the run ended before it was killed: give more rows")
         sleep(0.002)
     # In the middle of the part after, as it comes on average.
     sleep(np.diff(parts).mean() / 2)
     lost = time() - parts[-1]
-    process.kill()
-    process.wait()
+    stop(process)
     again = time()
-    restart = answer(start("whole", folder, model, n))["begun"] - again
-    once = time() - begin - lost - restart
+    process = start("whole", folder, model, n)
+    restart = float(process.stdout.readline()) - again
+    stop(process)
+    once = (parts[-1] - begin) * n_parts / len(parts)
     print(f"{n} rows in parts of {part_size(n)}, from the start of a process to its end:")
     for name, value in (
         ("all that is done once", once),
         ("rows lost", lost),
-        ("start, model, fingerprint", restart),
+        ("start, until new rows", restart),
         ("what resuming costs", lost + restart),
     ):
         print(f"{name:28s} {value:8.2f} s {100 * value / once:6.1f} %")
