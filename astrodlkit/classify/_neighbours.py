@@ -97,7 +97,7 @@ def find_similar(
         answer=lambda network, images: {"features": network.features(images)},
     )
     rows = groups[0].rows
-    check_clash(rows.table, ("similarity", "row"))
+    check_clash(rows.table, ("similarity", "row"), similar=True)
     examples = _examples(row, rows.n)
     if features is None:
         chunks = self._run(groups, stretch, progress)

@@ -212,9 +212,6 @@ class Predictor(ABC):
         if views not in VIEWS:
             raise ValueError(f"views must be one of {VIEWS}, got {views!r}")
         check_batch_size(batch_size)
-        columns = self.output.column_names(
-            spread=views > 1 or len(self.members) > 1, interval=interval
-        )
         groups: list[Group] = []
         precisions = []
         for member in self.members:
@@ -251,7 +248,10 @@ class Predictor(ABC):
                     precision=precisions[-1],
                 )
             )
-        check_clash(groups[0].rows.table, columns)
+        if answer is torch.nn.Module.__call__:
+            spread = views > 1 or len(self.members) > 1
+            columns = self.output.column_names(spread=spread, interval=interval)
+            check_clash(groups[0].rows.table, columns)
         weights = [member.card.weights for member in self.members]
         return groups, {
             "model": ", ".join(member.card.full_name for member in self.members),

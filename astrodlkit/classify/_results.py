@@ -16,7 +16,7 @@ PROVENANCE = "astrodlkit"
 """Key of the table's meta under which a result says where it comes from."""
 
 
-def check_clash(rows: QTable, columns: Sequence[str]) -> None:
+def check_clash(rows: QTable, columns: Sequence[str], *, similar: bool = False) -> None:
     """
     Refuse a table whose columns have the names of the result's.
 
@@ -25,15 +25,17 @@ def check_clash(rows: QTable, columns: Sequence[str]) -> None:
     rows : `~astropy.table.QTable`
         The user's table. What an earlier run left in it will be replaced.
     columns : sequence of str
-        Names of the result's columns, but for the flags.
+        Names of the result's columns, but for the flags of a classification.
+    similar : bool
+        Whether it is that of a search, and not of a classification.
 
     Raises
     ------
     ValueError
         If a column of the user's would be lost.
     """
-    ours = (*columns, "flags")
-    if PROVENANCE in rows.meta:
+    ours = tuple(columns) if similar else (*columns, "flags")
+    if PROVENANCE in rows.meta and ("examples" in rows.meta[PROVENANCE]) == similar:
         ours = ()
     elif CUTOUTS_META in rows.meta:
         ours = tuple(columns)  # the flags are those of the cutouts and go on

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 from astropy.table import QTable, Table
 from numpy.typing import NDArray
 
@@ -160,6 +160,8 @@ def read_rows(
         user, n = QTable(columns, meta=table.meta), len(table)
         pieces = ([(slice(None), table[i : i + step])] for i in range(0, n, step))
         return Rows(user, n, step, "whole cutouts", bands, pieces)
+    if isinstance(table, BaseCoordinateFrame):
+        table = SkyCoord(table)
     if isinstance(table, SkyCoord):
         table = QTable({"position": table.reshape(-1)})
     user = read_table(table)

@@ -1,7 +1,8 @@
 """How wide the stamp of a source should be, from what its table says of its size."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import astropy.units as u
@@ -96,23 +97,27 @@ def read_widths(table: QTable, radii: float) -> Widths | None:
     Raises
     ------
     `~astropy.units.UnitConversionError`
-        If the column's unit is neither an angle nor pixels.
+        If the unit of the first such column is neither an angle nor pixels.
     ValueError
-        If the column has no unit and its name does not tell it.
+        If it has no unit and its name does not tell it. Others that do not say are passed over.
     """
     widths: u.Quantity | None = None
     rules = []
-    for rule, radius in _radii(table):
+    for rule, measure in _radii(table):
         if widths is None:
-            widths = radius
-        elif radius.unit.is_equivalent(widths.unit):
-            lacking = ~(np.isfinite(widths) & (widths > 0))
-            if not lacking.any():
-                break
-            widths = np.where(lacking, radius, widths)
-        else:
+            widths = measure()
+            rules.append(rule)
             continue
-        rules.append(rule)
+        lacking = ~(np.isfinite(widths) & (widths > 0))
+        if not lacking.any():
+            break
+        try:
+            radius = measure()
+        except ValueError:
+            continue
+        if radius.unit.is_equivalent(widths.unit):
+            widths = np.where(lacking, radius, widths)
+            rules.append(rule)
     if widths is None:
         return None
     return Widths(radii * widths, f"{radii:g} Petrosian-90 radii from {', else '.join(rules)}")
@@ -166,10 +171,12 @@ def given_widths(size: Any, table: QTable) -> Widths:
     return Widths(np.broadcast_to(values, n, subok=True), rule)
 
 
-def _radii(table: QTable) -> Iterator[tuple[str, u.Quantity]]:
+def _radii(table: QTable) -> Iterator[tuple[str, Callable[[], u.Quantity]]]:
     """Every estimate of the Petrosian-90 radius that the table allows, the best first."""
     names = {
-        name.lower().replace("_", ""): name for name in table.colnames if table[name].ndim == 1
+        name.lower().replace("_", ""): name
+        for name in table.colnames
+        if table[name].ndim == 1 and getattr(table[name], "dtype", np.dtype("O")).kind in "fiuO"
     }
     yield from _plain(table, names, _OUTER)
     yield from _kron(table, names)
@@ -179,43 +186,60 @@ def _radii(table: QTable) -> Iterator[tuple[str, u.Quantity]]:
 
 def _plain(
     table: QTable, names: dict[str, str], rules: tuple[tuple[str, float, u.UnitBase | None], ...]
-) -> Iterator[tuple[str, u.Quantity]]:
+) -> Iterator[tuple[str, Callable[[], u.Quantity]]]:
     for stem, factor, usual in rules:
         for band in _BANDS if stem.startswith("petro") else ("",):
             if stem + band in names:
                 name = names[stem + band]
-                yield name, factor * _quantity(table, name, usual)
+                yield name, partial(_quantity, table, name, usual, factor)
 
 
-def _kron(table: QTable, names: dict[str, str]) -> Iterator[tuple[str, u.Quantity]]:
+def _kron(table: QTable, names: dict[str, str]) -> Iterator[tuple[str, Callable[[], u.Quantity]]]:
     for axis, scale in _SEMIMAJOR.items():
         if "kronradius" in names and axis in names:
             kron, name = names["kronradius"], names[axis]
-            # In pixels for photutils, but a multiple of the axis all the same.
-            multiple = u.Quantity(_filled(table[kron])).value / scale
-            radius = multiple * _quantity(table, name, u.pix)
-            yield f"{kron} * {name}", MEASURED["kron"] * radius
+            yield f"{kron} * {name}", partial(_kron_radius, table, kron, name, scale)
 
 
-def _segment(table: QTable, names: dict[str, str]) -> Iterator[tuple[str, u.Quantity]]:
+def _kron_radius(table: QTable, kron: str, name: str, scale: float) -> u.Quantity:
+    # In pixels for photutils, but a multiple of the axis all the same.
+    multiple = u.Quantity(_filled(table[kron])).value / scale
+    return multiple * _quantity(table, name, u.pix, MEASURED["kron"])
+
+
+def _segment(
+    table: QTable, names: dict[str, str]
+) -> Iterator[tuple[str, Callable[[], u.Quantity]]]:
     yield from _plain(table, names, (("equivalentradius", MEASURED["equivalent"], u.pix),))
     for name in (names[name] for name in ("segmentarea", "area") if name in names):
-        area = u.Quantity(_filled(table[name]), dtype=float)
-        if area.unit in (u.dimensionless_unscaled, u.pix):
-            area = area.value * u.pix**2
-        yield name, MEASURED["equivalent"] * np.sqrt(area / np.pi)
+        yield name, partial(_equivalent_radius, table, name)
     if {"bboxxmin", "bboxxmax", "bboxymin", "bboxymax"} <= set(names):
-        sides = [
-            _quantity(table, names[f"bbox{axis}max"], u.pix)
-            - _quantity(table, names[f"bbox{axis}min"], u.pix)
-            + 1 * u.pix
-            for axis in "xy"
-        ]
-        yield "bbox", MEASURED["bbox"] * np.maximum(*sides) / 2
+        yield "bbox", partial(_half_box, table, names)
 
 
-def _quantity(table: QTable, name: str, usual: u.UnitBase | None) -> u.Quantity:
-    """A column as angles or pixels; masked entries become NaN."""
+def _equivalent_radius(table: QTable, name: str) -> u.Quantity:
+    area = u.Quantity(_filled(table[name]), dtype=float)
+    if area.unit in (u.dimensionless_unscaled, u.pix):
+        area = area.value * u.pix**2
+    radius = MEASURED["equivalent"] * np.sqrt(area / np.pi)
+    _check_unit(radius.unit, f"the root of column {name!r}")
+    return radius
+
+
+def _half_box(table: QTable, names: dict[str, str]) -> u.Quantity:
+    sides = [
+        _quantity(table, names[f"bbox{axis}max"], u.pix)
+        - _quantity(table, names[f"bbox{axis}min"], u.pix)
+        + 1 * u.pix
+        for axis in "xy"
+    ]
+    return MEASURED["bbox"] * np.maximum(*sides) / 2
+
+
+def _quantity(
+    table: QTable, name: str, usual: u.UnitBase | None, factor: float = 1.0
+) -> u.Quantity:
+    """A column as angles or pixels, times a factor; masked entries become NaN."""
     values = u.Quantity(_filled(table[name]), dtype=float)
     if values.unit == u.dimensionless_unscaled:
         if usual is None:
@@ -225,7 +249,7 @@ def _quantity(table: QTable, name: str, usual: u.UnitBase | None) -> u.Quantity:
             )
         values = values.value * usual
     _check_unit(values.unit, f"column {name!r}")
-    return values
+    return factor * values
 
 
 def _check_unit(unit: u.UnitBase, what: str) -> None:

@@ -15,7 +15,7 @@ from .._flags import decode_flags
 from ..cutouts import TileIndex, read_images
 from ._detect import detect
 from ._input import check_table_file, read_table_file
-from ._output import TABLE_FORMATS, check_output, replace_file, write_table
+from ._output import TABLE_FORMATS, check_output, check_table, replace_file, write_table
 
 __all__ = ["classify", "in_words", "write_gallery"]
 
@@ -54,9 +54,14 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
     elif not into_folder or not (catalog.is_dir() or catalog.suffix.lower() == ".parquet"):
         sources = read_table_file(catalog)
 
+    models = args.model or ["galaxyzoo2"]
+    if args.gallery is not None and "class_probability" not in _columns(models[0]):
+        fail(f"--gallery shows classes, and the model {models[0]} has no column 'class'")
+    if not into_folder:
+        check_table(sources, output)
+
     from ..classify import classify_cutouts
 
-    models = args.model or ["galaxyzoo2"]
     result = classify_cutouts(
         sources,
         data,
@@ -151,19 +156,34 @@ def in_words(result: Table | Iterable[Table]) -> str:
     """
     counts: Counter[str] = Counter()
     flags: Counter[str] = Counter()
+    total = 0
     for part in [result] if isinstance(result, Table) else result:
-        counts.update(str(name) for name in part["class"])
+        total += len(part)
+        counts.update(str(name) for column in _class_column(part) for name in part[column])
         flags.update(name for names in decode_flags(part["flags"]) for name in names)
-    total, nameless = counts.total(), counts.pop("", 0)
+    nameless = counts.pop("", 0)
     parts = [f"{count} {name.replace('_', ' ')}" for name, count in counts.most_common()]
     if nameless:
         parts.append(f"{nameless} without a result")
-    words = f"{total} sources: {', '.join(parts) or 'none'}"
+    words = f"{total} sources" + (f": {', '.join(parts)}" if parts else "")
     # Nearly every row is resampled: that is no news.
     flags.pop("resampled", None)
     if flags:
         words += f"; flags: {', '.join(f'{n} {name}' for name, n in flags.most_common())}"
     return words
+
+
+def _columns(model: str) -> Iterable[str]:
+    from ..pretrained import describe_model
+
+    output = describe_model(model).output
+    return () if output is None else output.columns
+
+
+def _class_column(result: Table) -> list[str]:
+    """Where the classes are: a model of one's own names them otherwise, one of numbers has none."""
+    names = [name for name in result.colnames if f"{name}_probability" in result.colnames]
+    return ["class"] if "class" in names else names[-1:]
 
 
 def _is_table(path: Path) -> bool:

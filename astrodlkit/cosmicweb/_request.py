@@ -254,7 +254,8 @@ def _read_unit(unit: Any) -> u.UnitBase:
         unit = u.Unit(unit)
     except (TypeError, ValueError) as exc:
         raise type(exc)(f"unit={unit!r} is no unit: {exc}") from exc
-    if not any(unit.is_equivalent(u.Unit(each)) for each in ("", "Msun / Mpc2")):
+    logarithmic = isinstance(unit, u.function.FunctionUnitBase)
+    if logarithmic or not any(unit.is_equivalent(u.Unit(each)) for each in ("", "Msun / Mpc2")):
         raise u.UnitConversionError(
             "unit must be dimensionless for 1 + delta, or one of surface density such as "
             f"Msun / Mpc2, got {unit}"

@@ -62,7 +62,15 @@ def celestial(wcs: Any, name: str) -> WCS | None:
             f"{name}: the WCS has no celestial axes (CTYPE = {list(wcs.wcs.ctype)}); pass the "
             "image without it to cut at pixel positions"
         )
-    return wcs if wcs.naxis == 2 else wcs.celestial
+    if wcs.naxis == 2:
+        return wcs
+    if {wcs.wcs.lng, wcs.wcs.lat} != {0, 1}:
+        raise ValueError(
+            f"{name}: the celestial axes must be the last two of the array and the first two of "
+            f"the WCS, got CTYPE = {list(wcs.wcs.ctype)}; numpy.moveaxis and WCS.sub bring them "
+            "there"
+        )
+    return wcs.celestial
 
 
 def _unsliced(wcs: Any) -> Any:

@@ -11,6 +11,7 @@ from astropy.table import QTable, Table
 from astropy.wcs import WCS
 from numpy.typing import ArrayLike, NDArray
 
+from .._flags import Flag
 from .._typing import PathLike
 from ._grids import ParentGrid, TangentGrid
 from ._pixels import read_data, shaped
@@ -110,6 +111,8 @@ class Cutouts:
             flags = np.asarray(flags)
             if flags.shape != (n,) or flags.dtype.kind not in "iu":
                 raise ValueError(f"flags must be {n} integers, got {flags.dtype} {flags.shape}")
+            if n and (flags.max() > sum(Flag) or flags.min() < 0):
+                raise ValueError("flags have bits without a meaning: see decode_flags")
             self._flags |= flags.astype(np.int32)
         if isinstance(wcs, WCS):
             centre = ((array.shape[3] - 1) / 2, (array.shape[2] - 1) / 2)

@@ -7,7 +7,7 @@ import numpy as np
 from astropy import units as u
 from numpy.typing import NDArray
 
-__all__ = ["StampSize", "read_pixel_scale", "read_shape", "read_size"]
+__all__ = ["StampSize", "read_pixel_scale", "read_shape", "read_size", "some_sizes"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,13 @@ class StampSize:
     angle: tuple[float, float] | None = None
     widths: NDArray[np.float64] | None = None
     widths_are_angles: bool = False
+
+
+def some_sizes(size: Any, rows: Any, shape: Any) -> Any:
+    """The argument ``size`` for some rows: with ``shape``, each may have its own."""
+    if shape is None or np.ndim(size) == 0:
+        return size
+    return (size if hasattr(size, "unit") else np.asanyarray(size))[rows]
 
 
 def read_size(size: Any, n_rows: int, *, by_row: bool) -> StampSize:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import QTable, serialize
@@ -44,6 +45,8 @@ _GRIDS: dict[str, Any] = {"parent": ParentGrid, "tangent": TangentGrid}
 def to_table(cutouts: "Cutouts") -> QTable:
     """See `Cutouts.to_table`."""
     unit = cutouts.unit
+    if unit is not None and u.Unit(unit.to_string(), parse_strict="silent") != unit:
+        raise ValueError(f"the unit {unit} is not one of astropy's: it could not be read again")
     columns: dict[str, Any] = {
         "cutout": cutouts.data if unit is None else cutouts.data << unit,
         "cutout_mask": cutouts.mask,
@@ -96,7 +99,8 @@ def from_table(table: Any) -> "Cutouts":
         variance=columns.get("cutout_variance"),
         bands=about.get("bands"),
         positions=position if isinstance(position, SkyCoord) else None,
-        flags=columns.get("flags"),
+        # Any other table's are not of this package.
+        flags=columns.get("flags") if about else None,
         wcs=grid,
         meta=about.get("meta"),
     )

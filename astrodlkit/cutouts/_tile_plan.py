@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from astropy.table import Table
 
 from ._cutouts import Cutouts
+from ._sizes import some_sizes
 from ._tiles import TileIndex, on_sky
 
 __all__ = ["TilePlan", "read_tiles"]
@@ -35,6 +35,5 @@ class TilePlan:
 
     def cut(self, rows: slice) -> Cutouts:
         """The stamps of some rows."""
-        by_row = self.options["shape"] is not None and np.ndim(self.size) == 1
-        size = self.size[rows] if by_row else self.size
+        size = some_sizes(self.size, rows, self.options["shape"])
         return self.tiles.extract(self.coords[rows], size, **self.options)

@@ -21,7 +21,7 @@ from ._index import read_index
 from ._opened import OpenImages
 from ._positions import read_positions
 from ._remote import BadImageError, strips
-from ._sizes import read_size
+from ._sizes import read_size, some_sizes
 
 __all__ = ["TileIndex", "on_sky"]
 
@@ -180,7 +180,8 @@ class TileIndex:
             As of `~astrodlkit.extract_cutouts`.
         """
         coords = on_sky(positions)
-        if options.get("shape") is None and options.get("pixel_scale") is None:
+        shape = options.get("shape")
+        if shape is None and options.get("pixel_scale") is None:
             size = self._in_pixels(size, len(coords))
         parts, rows, lost, flags = [], [], [], []
         like = self._like(self._check_bands(options.get("bands"))[0])
@@ -193,7 +194,9 @@ class TileIndex:
                 flags.append(np.full(len(places), part | Flag.MASKED_PIXELS))
         if lost or not parts:
             nowhere = np.concatenate([*lost, np.array([], dtype=np.intp)])
-            parts.append(self._blank(coords[nowhere], _some(size, nowhere), like, options))
+            parts.append(
+                self._blank(coords[nowhere], some_sizes(size, nowhere, shape), like, options)
+            )
             if lost:
                 parts[-1]._flags[:] = np.concatenate(flags)  # noqa: SLF001
             rows.append(nowhere)
@@ -232,7 +235,9 @@ class TileIndex:
             Their stamps; or why there are none.
         """
         names = self._check_bands(bands)
-        located = self.locate(positions, names, reach=self._reach(size, len(positions)))
+        by_row = options.get("shape") is not None and np.shape(size) == positions.shape
+        reach = self._reach(size, by_row=by_row)
+        located = self.locate(positions, names, reach=reach)
         if not len(located):
             return
         keys, group = np.unique(located, axis=0, return_inverse=True)
@@ -285,7 +290,8 @@ class TileIndex:
         from ._extract import extract_cutouts
 
         try:
-            cutouts = extract_cutouts(images, positions[rows], _some(size, rows), **options)
+            sizes = some_sizes(size, rows, options.get("shape"))
+            cutouts = extract_cutouts(images, positions[rows], sizes, **options)
         except BadImageError as exc:
             self._opened.leave_out(exc.path, exc, part=True)
             if len(rows) == 1:
@@ -342,14 +348,14 @@ class TileIndex:
             raise ValueError(f"bands has {unknown}, but the index of images only {self.bands}")
         return names
 
-    def _reach(self, size: Any, n: int) -> u.Quantity:
+    def _reach(self, size: Any, *, by_row: bool) -> u.Quantity:
         """Half the diagonal of the stamps: so far off an image it may still be seen in them."""
         size = getattr(size, "unmasked", size)
         if getattr(size, "unit", None) in (None, u.pix, u.dimensionless_unscaled):
             scale = 0 * u.arcsec / u.pix if self.pixel_scale is None else self.pixel_scale
             size = u.Quantity(getattr(size, "value", size), u.pix) * scale
         half = np.nan_to_num(np.abs(size.to_value(u.deg)) / np.sqrt(2), posinf=0.0)
-        return np.minimum(half if half.shape == (n,) else half.max(), 1.0) * u.deg
+        return np.minimum(half if by_row else half.max(), 1.0) * u.deg
 
     def _in_pixels(self, size: Any, n: int) -> Any:
         """A size of the same number of pixels in all images."""
@@ -381,8 +387,3 @@ def on_sky(positions: Any) -> SkyCoord:
     if not isinstance(found, SkyCoord):
         raise ValueError("positions must be on the sky to be found in an index of images")
     return found
-
-
-def _some(size: Any, rows: NDArray[np.intp]) -> Any:
-    """The sizes of some rows, where each has its own."""
-    return size[rows] if np.ndim(size) == 1 and np.shape(size) != (2,) else size

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.table import QTable, Table
+from astropy.table import MaskedColumn, QTable, Table
 from astropy.table.meta import get_yaml_from_table
 from astropy.table.serialize import represent_mixins_as_columns
 from astropy.units import Quantity, UnitBase
@@ -84,8 +84,10 @@ def _feed(found: Any, item: Any) -> None:
     elif isinstance(item, Table):
         plain = represent_mixins_as_columns(item)
         found.update("\n".join(get_yaml_from_table(plain)).encode())
-        for name in plain.colnames:
-            _array(found, np.asarray(plain[name]))
+        for column in plain.itercols():
+            _array(found, np.asarray(column))
+            if isinstance(column, MaskedColumn):
+                _array(found, np.ma.getmaskarray(column))
     else:
         for part in _parts(item):
             _feed(found, part)

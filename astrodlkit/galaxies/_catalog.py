@@ -266,8 +266,9 @@ def _conditions(cols: Columns, spec: TemplateSpec) -> tuple[NDArray[np.float64],
     for name in spec.conditions:
         if name in cols:
             found[name] = cols.values(name)
-    if "axis_ratio" not in cols and "ellipticity" in cols:
-        found["axis_ratio"] = 1 - cols.values("ellipticity")
+    if "ellipticity" in cols and "axis_ratio" in spec.conditions:
+        known = found.get("axis_ratio", np.full(n, np.nan))
+        found["axis_ratio"] = np.where(np.isnan(known), 1 - cols.values("ellipticity"), known)
     bad = np.zeros(n, bool)
     for name, values in found.items():
         bad |= np.isinf(values)

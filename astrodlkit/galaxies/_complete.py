@@ -15,6 +15,8 @@ from ._templates import Galaxies
 
 __all__ = ["completed"]
 
+_FLAGS = "why a row is suspect: see decode_flags"
+
 
 def completed(
     catalog: Catalog,
@@ -58,6 +60,11 @@ def completed(
         # What is known stays to the last digit.
         if name not in cols or cols.missing(name).any():
             result[name] = values
-    flags = catalog.flags | joined("flags")
-    result["flags"] = Column(flags, description="why a row is suspect: see decode_flags")
+    flags = Column(catalog.flags | joined("flags"), description=_FLAGS)
+    if "flags" in result.colnames and result["flags"].info.description != _FLAGS:
+        raise ValueError(
+            "table has a column 'flags' of its own: rename it first, for example "
+            "table.rename_column('flags', 'my_flags')"
+        )
+    result["flags"] = flags
     return result

@@ -62,7 +62,7 @@ def insert_cutouts(
         Stars to be added too, evenly over the image.
     star_flux : `~astropy.units.Quantity`, optional
         Lowest and highest flux of stars, which are drawn evenly in magnitude; or
-        one flux for each.
+        one flux for each (two of two stars are theirs).
     psf : object, optional
         Of the stars, as for `simulate_galaxies`.
     rng : int or `~numpy.random.Generator`, optional
@@ -143,7 +143,14 @@ def insert_cutouts(
     parts = [_truth("galaxy", found, wcs, image.unit)]
     if n_stars:
         stars = add_stars(
-            sheet.light, n_stars, flux=star_flux, psf=psf, wcs=wcs, unit=unit, rng=generator
+            sheet.light,
+            n_stars,
+            band=cutouts.bands[number],
+            flux=star_flux,
+            psf=psf,
+            wcs=wcs,
+            unit=unit,
+            rng=generator,
         )
         parts.append(_truth("star", stars, wcs, image.unit))
     if electrons is not None:

@@ -46,10 +46,15 @@ def interpolate(
     """
     spec = simulator.spec
     catalog = Catalog.of_templates(table, spec, columns)
-    if len(catalog) < 2 or n < 1:
+    whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
+    if len(catalog) < 2 or not whole or n < 1:
         raise ValueError(
-            f"table must have two galaxies or more and n be positive, got {len(catalog)} and {n}"
+            "table must have two galaxies or more and n be a positive whole number, got "
+            f"{len(catalog)} and {n!r}"
         )
+    bad = np.flatnonzero(catalog.flags & Flag.NO_RESULT)
+    if len(bad):
+        raise ValueError(f"rows {bad.tolist()} have values that no galaxy can have")
     galaxies = simulator._galaxies(catalog, read_seed(rng), range(len(catalog)))  # noqa: SLF001
     at = np.arange(n * (len(catalog) - 1) + 1)
     first = np.minimum(at // n, len(catalog) - 2)
@@ -107,17 +112,20 @@ def encode(
         raise ValueError(f"cutouts lack the bands {missing}, they have {cutouts.bands}")
     n = len(cutouts)
     rows = QTable(np.zeros((n, 0))) if table is None else read_table(table)
-    given = np.full((n, len(spec.domain)), np.nan)
+    given, flags = np.full((n, len(spec.domain)), np.nan), cutouts.flags
     if table is not None:
         if len(rows) != n:
             raise ValueError(f"table must have {n} rows as the cutouts, it has {len(rows)}")
-        given = Catalog.of_templates(rows, spec, columns).conditions
-    images = cutouts.data[:, [cutouts.bands.index(band) for band in spec.bands]]
-    templates, measured = _to_templates(images.astype(np.float32), spec)
+        catalog = Catalog.of_templates(rows, spec, columns)
+        given, flags = catalog.conditions, flags | catalog.flags
+    planes = [cutouts.bands.index(band) for band in spec.bands]
+    images = _without_masked(cutouts.data[:, planes], cutouts.mask[:, planes])
+    templates, measured = _to_templates(images, spec)
     conditions = np.where(np.isnan(given), measured, given)
     low, high = np.array(list(spec.domain.values())).T
     middle = np.full((n, module.n_uniform), 0.5)
-    bad = ~np.isfinite(templates).all(axis=(1, 2, 3)) | ((cutouts.flags & Flag.ALL_MASKED) != 0)
+    bad = ~np.isfinite(templates).all(axis=(1, 2, 3))
+    bad |= (flags & (Flag.ALL_MASKED | Flag.NO_RESULT)) != 0
     templates[bad] = 0
     (completed,) = run_network(
         lambda *inputs: (module.complete(*inputs),),
@@ -135,9 +143,15 @@ def encode(
     latent[bad], conditions[bad] = np.nan, np.nan
     found = QTable({name: conditions[:, i] for i, name in enumerate(spec.conditions)})
     found["latent"] = latent
-    flags = cutouts.flags | np.where(bad, Flag.NO_RESULT, 0).astype(np.int32)
+    flags = flags | np.where(bad, Flag.NO_RESULT, 0).astype(np.int32)
     found["flags"] = Column(flags, description="why a row is suspect: see decode_flags")
     return found
+
+
+def _without_masked(images: NDArray, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Pictures whose masked pixels are what lies opposite, or nothing where that is masked too."""
+    opposite = np.where(mask, 0, images)[..., ::-1, ::-1]
+    return np.where(mask, opposite, images).astype(np.float32)
 
 
 def _to_templates(

@@ -34,7 +34,8 @@ class Sheet:
         """Nothing, for an image; in double precision unless that has less."""
         single = image.data.dtype.kind == "f" and image.data.dtype.itemsize <= 4
         light = np.zeros(image.data.shape, np.float32 if single else np.float64)
-        variance = np.zeros_like(light) if with_variance else None
+        # Squares of such units as erg / (s cm2 Hz) are too small for single precision.
+        variance = np.zeros(light.shape) if with_variance else None
         return cls(light, variance, np.zeros(light.shape, bool))
 
     def paste(
@@ -86,7 +87,7 @@ class Sheet:
 
     def count(self, gain: float, rng: np.random.Generator) -> None:
         """Give the light the noise of its electrons, ``gain`` to a unit."""
-        expected = np.maximum(self.light, 0)
+        expected = np.maximum(self.light, 0, dtype=np.float64)
         noise = (poisson(expected * gain, rng) / gain - expected).astype(self.light.dtype)
         variance = expected / gain
         self.light += noise

@@ -253,14 +253,15 @@ class GalaxySimulator:
         table : `~astropy.table.QTable`, length n
             The same rows and columns, and for each condition of the model, for
             ``flux_`` and the name of each band, ``position_angle`` and
-            ``latent`` a column, by the names in ``columns``. What was given is
-            as it was. The galaxies of this table are the same again, with any
-            seed.
+            ``latent`` a column, by the names in ``columns``, and ``flags``. What was
+            given is as it was. The galaxies of this table are the same again, with
+            any seed.
 
         Raises
         ------
         TypeError, ValueError
-            As for `simulate_galaxies`.
+            As for `simulate_galaxies`; if the table has a column ``flags`` of
+            another kind.
         """
         options = {"bands": bands, "columns": columns, "cosmology": cosmology}
         options |= {"unit": unit, "zero_point": zero_point, "first": first}
@@ -293,7 +294,8 @@ class GalaxySimulator:
             `simulate`. A table of one row, or a mapping with one value for
             each column, is row 0.
         band : str
-            One of the template's.
+            One of the template's. A flux or magnitude without the name of a band is
+            that of this one, as where it alone is drawn; `complete` gives all.
         rng, columns, cosmology, unit, zero_point
             As for `simulate_galaxies`.
 
@@ -343,7 +345,8 @@ class GalaxySimulator:
         Raises
         ------
         ValueError
-            If there are less than two galaxies, or ``n`` is not positive.
+            If there are less than two galaxies, one of them has a value that
+            cannot be, or ``n`` is not a positive number.
         """
         return interpolate(self, table, n, rng, columns)
 
@@ -357,7 +360,8 @@ class GalaxySimulator:
         ----------
         cutouts : `~astrodlkit.Cutouts`, length n
             Galaxies in the middle of their stamps, in the bands of the model,
-            in linear units, without sky and neighbours.
+            in linear units, without sky and neighbours. Masked pixels are
+            taken from the opposite side of the stamp's middle.
         table : table-like, length n, optional
             What is known of them, as for `simulate_galaxies`; shapes and
             colours are measured where it says nothing, and the rest is the

@@ -25,6 +25,7 @@ def add_stars(
     light: NDArray,
     n: int,
     *,
+    band: str,
     flux: Any,
     psf: Any,
     wcs: WCS,
@@ -40,6 +41,8 @@ def add_stars(
         To add them to.
     n : int
         How many.
+    band : str
+        Of the image: ``psf`` may have one for each.
     flux, psf : object
         The arguments of `insert_cutouts`.
     wcs : `~astropy.wcs.WCS`
@@ -58,7 +61,7 @@ def add_stars(
         raise ValueError("psf is missing: n_stars needs one, such as 0.7 * u.arcsec")
     ny, nx = light.shape
     fluxes = _fluxes(flux, n, unit, rng)
-    (profile,) = read_psfs(psf, ("star",), 3600 * _scale(wcs, light.shape))
+    (profile,) = read_psfs(psf, (band,), 3600 * _scale(wcs, light.shape))
     side = _side(profile)
     x, y = rng.uniform(-0.5, nx - 0.5, n), rng.uniform(-0.5, ny - 0.5, n)
     on_image, flags = np.zeros(n), np.zeros(n, np.int32)

@@ -70,11 +70,19 @@ def read_maps(maps: Any, name: str = "maps") -> Maps:
     maps : Maps
         Values and unit.
     """
+    maps = _stacked(maps)
+    if any(hasattr(each, "mask") for each in (maps if isinstance(maps, list | tuple) else ())):
+        raise TypeError(
+            f"{name} is a list of maps with masks: stack them first, as numpy.ma.stack does, or "
+            "u.Quantity of the data of each"
+        )
     mask: Any = getattr(maps, "mask", None)
     masked = np.count_nonzero(mask)
     if masked:
         raise ValueError(f"{name} has {masked} masked pixels: periodic maps are whole; fill them")
     unit: Any = getattr(maps, "unit", None) or u.dimensionless_unscaled
+    if isinstance(unit, u.function.FunctionUnitBase):
+        raise u.UnitTypeError(f"{name} must have linear units, got {unit}: give {name}.physical")
     if isinstance(maps, NDData):
         values = maps.data
     else:
@@ -87,6 +95,14 @@ def read_maps(maps: Any, name: str = "maps") -> Maps:
             f"got {tuple(values.shape)}"
         )
     return Maps(values, unit, name)
+
+
+def _stacked(values: Any) -> Any:
+    """A list of quantities as one, which numpy would take the units from."""
+    several = isinstance(values, list | tuple) and len(values) > 0
+    if several and all(type(each) is u.Quantity for each in values):
+        return u.Quantity(values)
+    return values
 
 
 def read_pixel_size(
@@ -175,6 +191,7 @@ def in_unit(quantity: u.Quantity, unit: u.UnitBase, name: str) -> NDArray[np.flo
 
 def _read_length(length: Any, name: str) -> NDArray[np.float64]:
     """Read a length, or two along (y, x), in Mpc."""
+    length = _stacked(length)
     if not isinstance(length, u.Quantity):
         raise TypeError(f"{name}={length!r} has no unit; write {name}={length!r} * u.Mpc")
     values = in_unit(length, u.Mpc, name)
@@ -230,6 +247,7 @@ def read_levels(
     levels : `~numpy.ndarray`, shape (m,)
         In this unit.
     """
+    levels = _stacked(levels)
     if not isinstance(levels, u.Quantity) and unit != u.dimensionless_unscaled:
         raise TypeError(f"{name} has no unit; give a Quantity in {unit}")
     try:

@@ -80,9 +80,12 @@ class Drawing:
             What draws, and what is to be drawn.
         """
         rows: QTable = numeric_rows(frame, units=self.units, position=None)
-        name = (self.options["columns"] or {}).get("class", "class")
-        if name in frame.columns and name not in rows.colnames:
-            rows[name] = frame[name].fillna("").to_numpy(dtype=str)
+        for name, column in frame.items():
+            if column.dtype == object and column.isna().all():
+                continue  # there is nothing that would tell text from numbers
+            if getattr(column.dtype, "kind", "O") == "O" and str(name) not in rows.colnames:
+                # Of categories only those that there are could be filled in.
+                rows[str(name)] = column.astype(object).fillna("").to_numpy(dtype=str)
         simulator = load_simulator(self.model, device=device)
         return simulator, simulator._request(rows, {**self.options, "first": first})  # noqa: SLF001
 

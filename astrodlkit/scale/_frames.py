@@ -35,7 +35,8 @@ def numeric_rows(
         The columns of numbers; and, where two of them tell it, ``position``.
     """
     columns = {}
-    for name, column in frame.items():
+    for name, given in frame.items():
+        column = _from_objects(given)
         if getattr(column.dtype, "kind", "O") in "fiu":
             values = _numbers(column)
             columns[str(name)] = values * units[name] if name in units else values
@@ -57,6 +58,14 @@ def numeric_rows(
 
 def _degrees(angle: u.Quantity) -> u.Quantity:
     return angle.value * u.deg if angle.unit == u.dimensionless_unscaled else angle
+
+
+def _from_objects(column: Any) -> Any:
+    """A column of objects that are numbers, or missing, as one of numbers."""
+    if column.dtype != object:
+        return column
+    kind = getattr(column.dropna().infer_objects().dtype, "kind", "O")
+    return column.astype(float) if kind in "fiu" else column
 
 
 def _numbers(column: Any) -> np.ndarray:

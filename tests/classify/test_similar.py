@@ -53,6 +53,20 @@ def test_features_that_are_there_already(classifier, table):
     assert_allclose(found["similarity"], wanted["similarity"], rtol=1e-5)
 
 
+def test_no_column_of_the_users_is_lost(classifier, table):
+    result = classifier.predict(table, **WHITE)
+    again = classifier.find_similar(classifier.find_similar(result, 0, 9, **WHITE), 0, 2, **WHITE)
+    assert len(again) == 2
+    result["row"] = result["number"]
+    with pytest.raises(ValueError, match=r"names of the result's: \['row'\]"):
+        classifier.find_similar(result, 0, 2, **WHITE)
+    table["flags"] = table["class"] = table["number"]
+    found = classifier.find_similar(table, 0, 2, **WHITE)
+    assert_array_equal(found["flags"], found["row"])
+    with pytest.raises(ValueError, match=r"names of the result's: \['class', 'flags'\]"):
+        classifier.predict(found, **WHITE)
+
+
 def test_cutouts(classifier, pictures):
     found = classifier.find_similar(Cutouts(pictures, bands=("i", "r", "g")), 0, 2, **WHITE)
     assert found.colnames == ["similarity", "row"]

@@ -57,6 +57,15 @@ def test_the_best_measure_comes_first_and_a_row_takes_the_first_it_has():
     assert found.rule == "4.24 Petrosian-90 radii from petroR90_r, else petroR50_r, else area"
 
 
+def test_columns_that_mean_something_else_do_not_stop_the_others():
+    found = widths(petroR90_r=[5.0, -9999.0], r50=[3.0, 3.0], area=["COSMOS", "GOODS"])
+    assert_allclose(found.values.to_value("arcsec"), [RADII * 5, -RADII * 9999])
+    found = widths(petroR90_r=[5.0, np.nan], r_eff=[3.0, 3.0] * u.kpc, area=[1, 1] * u.kpc**2)
+    assert_allclose(found.values.to_value("arcsec"), [RADII * 5, np.nan])
+    with pytest.raises(u.UnitConversionError, match="column 'area' must be an angle or in pixels"):
+        widths(area=[1.0] * u.kpc**2)
+
+
 def test_angles_and_pixels_are_not_mixed():
     found = widths(petroR90=[np.nan, 5.0], flux_radius=[3.0, 3.0])
     assert_allclose(found.values.to_value("arcsec"), [np.nan, RADII * 5])

@@ -153,6 +153,17 @@ def test_debug_shows_the_traceback(frames, tmp_path):
         main(["classify", str(frames[0]), "missing", "-o", str(tmp_path / "o.ecsv"), "--debug"])
 
 
+def test_a_model_without_classes(run, frames, sources, tmp_path):
+    sources.write(tmp_path / "sources.ecsv")
+    code, words, _ = run(
+        *("classify", *frames, tmp_path / "sources.ecsv", "--bands", "g,r,i", "-m", "efigi"),
+        *("-o", tmp_path / "o.ecsv", "--no-progress"),
+    )
+    assert code == 0
+    assert words[0].startswith(f"{len(sources)} sources")
+    assert len(QTable.read(tmp_path / "o.ecsv")) == len(sources)
+
+
 def test_interruption(run, frames, sources, tmp_path, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
@@ -180,6 +191,10 @@ def test_wrong_usage(capsys, frames, tmp_path):
     assert "choose from 1, 2, 4, 8" in refused(
         capsys, "classify", frames[0], "-o", out, "--views", "3"
     )
+    assert "the model efigi has no column 'class'" in refused(
+        capsys, "classify", *frames, "--bands", "g,r,i", "-m", "efigi", "-o", out,
+        "--gallery", tmp_path / "o.png",
+    )  # fmt: skip
     assert "COMMAND" in refused(capsys)
     assert not out.exists()
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import astropy.units as u
@@ -10,9 +11,16 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io.votable import parse
 from astropy.table import QTable
+from astropy.time import Time
 from numpy.testing import assert_allclose, assert_array_equal
 
-from astrodlkit.cli._output import TABLE_FORMATS, check_output, replace_file, write_table
+from astrodlkit.cli._output import (
+    TABLE_FORMATS,
+    check_output,
+    check_table,
+    replace_file,
+    write_table,
+)
 from astrodlkit.exceptions import MissingDependencyError
 
 PROVENANCE = {"model": "galaxyzoo2", "sha256": "0f" * 32, "views": 8, "bands": ["g", "r", "i"]}
@@ -72,6 +80,39 @@ def test_every_format_keeps_the_provenance(result, tmp_path, suffix):
         meta = {"astrodlkit": json.loads(info.value)}
     assert meta["astrodlkit"] == PROVENANCE
     assert result.meta == {"astrodlkit": PROVENANCE}
+
+
+@pytest.mark.parametrize("suffix", [".ecsv", ".fits", ".parquet", ".vot"])
+def test_columns_and_meta_of_all_kinds(result, tmp_path, suffix):
+    result["when"] = Time(["2026-01-01", "2026-01-02"])
+    result["name"] = np.array(["NGC 1", None], dtype=object)
+    result.meta |= {"comments": "in words", "N": np.nan, "S": "é", "L": "two\nlines", 3: "three"}
+    if suffix == ".vot":
+        del result.meta[3]  # astropy warns of an ID that it makes up
+    path = tmp_path / f"result{suffix}"
+    check_table(result, path)
+    assert list(tmp_path.iterdir()) == []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*skipping|.*cannot be added")
+        write_table(result, path, overwrite=False)
+    native = {"astropy_native": True} if suffix == ".fits" else {}
+    again = QTable.read(path, format=TABLE_FORMATS[suffix], **native)
+    assert str(again["name"][0]) == "NGC 1"
+    assert str(np.ma.filled(again["name"], "")[1]) == ""
+    if suffix == ".fits":
+        comments = again.meta["comments"]
+        assert comments[0] == "in words"
+        assert {"N NaN", '3 "three"', 'L "two\\nlines"'} <= set(comments)
+    when = again["when"]
+    assert (Time(list(when)) if suffix == ".vot" else when)[1] == result["when"][1]
+    assert result["name"].dtype == object
+
+
+def test_what_no_format_holds_is_refused_first(result, tmp_path):
+    result["thing"] = np.array([{}, {1, 2}], dtype=object)
+    with pytest.raises(ValueError, match=r"result\.fits: the catalogue's columns \[.*'thing'"):
+        check_table(result, tmp_path / "result.fits")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_table_without_rows_is_written(result, tmp_path):

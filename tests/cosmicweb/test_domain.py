@@ -96,6 +96,8 @@ def flat(Om0=0.3, **options):
         ({"rng": -1}, ValueError, r"rng must be from 0 to 2\*\*63 - 1, got -1"),
         ({"rng": "1"}, TypeError, "rng must be a whole number, a numpy.random.Generator or None"),
         ({"unit": "kg"}, u.UnitConversionError, "unit must be dimensionless for 1 \\+ delta, or"),
+        ({"unit": "mag(1)"}, u.UnitConversionError, "unit must be dimensionless for 1 \\+ delta"),
+        ({"unit": "dex(Msun/Mpc2)"}, u.UnitConversionError, "or one of surface density"),
         ({"unit": "solar"}, ValueError, "unit='solar' is no unit"),
     ],
 )

@@ -379,3 +379,7 @@ def test_table_of_something_else():
     own = Cutouts.from_table({"cutout": np.ones((2, 4, 4), ">f4")})
     assert own.bands == ("band0",)
     assert own.data.dtype == np.float32
+    # Photutils and surveys have flags too, with other meanings.
+    assert not Cutouts.from_table({"cutout": np.ones((2, 4, 4)), "flags": [1, 2**33]}).flags[0] & 1
+    with pytest.raises(ValueError, match="flags have bits without a meaning"):
+        Cutouts(np.ones((2, 1, 4, 4)), flags=[0, 2**33])

@@ -305,6 +305,14 @@ def _spectral():
     return wcs
 
 
+def _cube(*axes):
+    """A WCS whose axes are these of right ascension, declination and wavelength."""
+    wcs = WCS(naxis=3)
+    wcs.wcs.ctype = [("RA---TAN", "DEC--TAN", "WAVE")[i] for i in axes]
+    wcs.wcs.cdelt = [(-1e-4, 1e-4, 1.0)[i] for i in axes]
+    return wcs
+
+
 @pytest.mark.parametrize(
     ("data", "error", "match"),
     [
@@ -331,6 +339,8 @@ def _spectral():
             "the uncertainty has shape",
         ),
         ((np.zeros(SHAPE), _spectral()), ValueError, r"no celestial axes \(CTYPE = \['WAVE'"),
+        ((np.zeros((4, 9, 9)), _cube(2, 0, 1)), ValueError, "must be the last two of the array"),
+        ((np.zeros((4, 9, 9)), _cube(0, 2, 1)), ValueError, "must be the last two of the array"),
         ({"g": np.zeros(SHAPE), "r": np.zeros((9, 9))}, ValueError, "different shapes need a WCS"),
         ({"g": np.zeros((2, 9, 9))}, ValueError, "in a dict of bands must be two-dimensional"),
     ],
@@ -348,6 +358,11 @@ def test_bands_that_do_not_go_together(ramp, wcs):
     with pytest.raises(ValueError, match="bands must differ"):
         extract_cutouts([ramp, ramp], PIXELS, 8, bands=("g", "g"))
     assert extract_cutouts([ramp, ramp], PIXELS, 8, bands=("g", "r")).bands == ("g", "r")
+
+
+def test_the_celestial_axes_of_a_cube_may_be_in_either_order(ramp):
+    for axes in ((0, 1, 2), (1, 0, 2)):
+        assert extract_cutouts((np.stack([ramp, ramp]), _cube(*axes)), PIXELS, 8).data.any()
 
 
 def test_wcs_of_another_kind(ramp, wcs):

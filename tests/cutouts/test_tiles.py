@@ -62,6 +62,20 @@ def whole(sky, places, *args, **options):
     return extract_cutouts(data, places, *args, **options)
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_size_for_each_row_out_of_several_images(sky, folder, n):
+    # Two sizes are not (ny, nx) where shape= is given.
+    coords = tan().pixel_to_world([60, 240, 240][:n], [60, 60, 240][:n])
+    sizes = [10.0, 12.0, 14.0][:n]
+    wanted = whole(sky, coords, sizes, shape=16)
+    index = index_images(folder)
+    for size in (sizes, np.array(sizes), sizes * u.pix):
+        found = extract_cutouts(index, coords, size, shape=16, bands=BANDS)
+        assert_allclose(found.data, wanted.data, atol=2e-6)
+        parts = iter_cutouts(index, coords, size, shape=16, bands=BANDS, chunk=2)
+        assert_allclose(np.concatenate([part.data for part in parts]), wanted.data, atol=2e-6)
+
+
 def test_index(folder):
     index = index_images(folder)
     assert len(index) == 12

@@ -6,7 +6,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
-from astropy.table import Column, MaskedColumn, QTable
+from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.wcs import WCS
 
 from astrodlkit.cutouts import Cutouts, read_images
@@ -154,6 +154,8 @@ def test_fingerprints_differ_with_everything(table):
         np.arange(3) * u.s,
         MaskedColumn([0, 1, 2], mask=[0, 0, 1]),
         MaskedColumn([0, 1, 2], mask=[0, 1, 0]),
+        Table({"radius": MaskedColumn([0, 1, 2], mask=[0, 0, 1])}),
+        Table({"radius": MaskedColumn([0, 1, 2], mask=[0, 1, 0])}),
         {"a": 1},
         {"a": 2},
         ["a", 1],

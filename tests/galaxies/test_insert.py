@@ -275,6 +275,23 @@ def test_stars(fitting):
         blank(image_wcs()), fitting[:0], n_stars=3, star_flux=[1, 2, 3] * u.nJy, psf=psf
     )
     assert_array_equal(truth["flux"].value, [1, 2, 3])
+    # A PSF for each band, as for stamps.
+    several = {"g": 1.6 * u.arcsec, fitting.bands[0]: psf}
+    again, _ = insert_cutouts(
+        blank(image_wcs()), fitting[:0], n_stars=1, star_flux=1e3 * u.nJy, psf=several, rng=1
+    )
+    assert_array_equal(again.data, one.data)
+
+
+def test_the_variance_of_small_units_is_kept(fitting):
+    unit = u.erg / (u.s * u.cm**2 * u.Hz)
+    images = []
+    for kind, gain in ((u.nJy, 5.0), (unit, (5 * u.electron / u.nJy).to_value(u.electron / unit))):
+        image = CCDData(np.zeros(SHAPE, "f4"), unit=kind, wcs=image_wcs())
+        images.append(insert_cutouts(image, fitting, gain=gain * u.electron / kind, rng=1)[0])
+    wanted = images[0].uncertainty.array * u.nJy.to(unit) ** 2
+    assert (wanted > 0).any()
+    assert_allclose(images[1].uncertainty.array, wanted, rtol=1e-4)
 
 
 def test_wrong_arguments_say_what_is_right(fitting, profiles, table, options):

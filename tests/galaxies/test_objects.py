@@ -90,6 +90,13 @@ class TestComplete:
         assert len(np.unique(complete["g_r"])) > 100
         assert_array_equal(lively.complete(table[:40], rng=1)["g_r"], complete["g_r"][:40])
 
+    def test_flags_of_another_kind(self, lively, table):
+        complete = lively.complete(table, rng=1)
+        assert_array_equal(lively.complete(complete)["flags"], complete["flags"])
+        table["flags"] = 1
+        with pytest.raises(ValueError, match="a column 'flags' of its own"):
+            lively.complete(table)
+
 
 class TestInterpolate:
     def test_ends_are_the_galaxies_and_steps_are_small(self, lively, table):
@@ -111,8 +118,13 @@ class TestInterpolate:
     def test_less_than_two_galaxies(self, lively, table):
         with pytest.raises(ValueError, match="two galaxies or more"):
             lively.interpolate(table[:1])
-        with pytest.raises(ValueError, match="n be positive"):
+        with pytest.raises(ValueError, match="n be a positive whole number"):
             lively.interpolate(table, n=0)
+        with pytest.raises(ValueError, match=r"a positive whole number, got 5 and 2\.5"):
+            lively.interpolate(table, n=2.5)
+        table["axis_ratio"][1] = 5
+        with pytest.raises(ValueError, match=r"rows \[1\] have values that no galaxy can have"):
+            lively.interpolate(table)
 
 
 class TestEncode:
@@ -139,6 +151,24 @@ class TestEncode:
         assert_allclose(found["g_r"], 0.123)
         assert_allclose(found["sersic_index"], 1.0)
         assert_allclose(found["axis_ratio"], table["axis_ratio"])
+
+    def test_masked_pixels_do_not_count(self, profiles, stamps):
+        wanted = profiles.encode(stamps)
+        data, mask = stamps.data.copy(), np.zeros(stamps.shape, bool)
+        mask[:, :, 55:58, 62:66] = True
+        data[mask] = 100 * data.max()
+        found = profiles.encode(Cutouts(data, mask=mask, bands=stamps.bands))
+        assert_allclose(found["axis_ratio"], wanted["axis_ratio"], atol=0.02)
+        assert_allclose(found["g_r"], wanted["g_r"], atol=0.02)
+        assert (found["flags"] & Flag.MASKED_PIXELS).all()
+
+    def test_bad_rows_are_flagged(self, profiles, table, stamps):
+        table["axis_ratio"][1] = 5
+        found = profiles.encode(stamps, table)
+        assert [bool(flag & Flag.NO_RESULT) for flag in found["flags"]] == [False, True] + 3 * [
+            False
+        ]
+        assert np.isnan(found["latent"][1]).all()
 
     def test_with_fluxes_and_sizes_it_can_be_drawn(self, profiles, table, stamps, options):
         found = profiles.encode(stamps, table)

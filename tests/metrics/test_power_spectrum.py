@@ -5,10 +5,11 @@ import tracemalloc
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.nddata import NDData
+from astropy.nddata import CCDData, NDData
 from astropy.wcs import WCS
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 
 from astrodlkit.metrics import (
     cross_power_spectrum,
@@ -246,6 +247,9 @@ def test_correlation_matrix_of_maps_of_one_shape(maps):
             u.UnitConversionError,
             "box_size must be in Mpc, got the unit deg",
         ),
+        (lambda m: [np.ma.array(m[0], mask=m[0] > 1)], {}, TypeError, "stack them first"),
+        (lambda m: [CCDData(m[0], unit="Jy")], {}, TypeError, "stack them first"),
+        (lambda m: m * u.ABmag, {}, u.UnitTypeError, "must have linear units, got mag"),
         (None, {"box_size": -BOX}, ValueError, "positive"),
         (None, {"box_size": [1, 2, 3] * BOX}, ValueError, r"\(y, x\)"),
         (None, {"box_size": None}, TypeError, "is needed"),
@@ -263,6 +267,15 @@ def test_what_makes_no_sense(maps, change, options, error, message):
     for call in (power_spectrum, power_spectrum_correlation):
         with pytest.raises(error, match=message):
             call(maps, **{"box_size": BOX, **options})
+
+
+def test_lists_of_quantities_keep_their_units(maps):
+    wanted = power_spectrum(maps * u.Jy, box_size=BOX, bins=[0.1, 0.2] / u.Mpc)
+    found = power_spectrum(
+        [each * u.Jy for each in maps], box_size=(BOX, BOX), bins=[0.1 / u.Mpc, 0.2 / u.Mpc]
+    )
+    assert found.power.unit == u.Jy**2 * u.Mpc**2
+    assert_allclose(found.power.value, wanted.power.value)
 
 
 def test_which_map_is_bad(maps):

@@ -16,6 +16,7 @@ from astrodlkit.scale._models import ModelName, load_simulator
 
 pytest.importorskip("galsim")
 pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
 dd = pytest.importorskip("dask.dataframe")
 pd = pytest.importorskip("pandas")
 
@@ -104,6 +105,25 @@ def test_same_as_one_process(frame, simulator, wanted, tmp_path, suffix):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     check(result, frame, wanted)
     assert result["flags"][40] & Flag.NO_RESULT
+
+
+def test_categories_and_objects(frame, simulator, tmp_path):
+    # Dask makes text of objects by default.
+    texts = frame.assign(axis_ratio=["0.5", None, "0.8"] * (N // 3))
+    with pytest.raises((TypeError, ValueError), match="axis_ratio"):
+        simulate_galaxies(split(texts, 11), tmp_path, model=simulator, units=UNITS, **OPTIONS)
+    kinds = frame.assign(axis_ratio=[0.5, None, 0.8] * (N // 3))
+    wanted = one_process(kinds, simulator)
+    kinds["class"] = kinds["class"].where(kinds["class"] != "", None).astype("category")
+    kinds["axis_ratio"] = (
+        kinds["axis_ratio"].astype(object).where(kinds["axis_ratio"].notna(), None)
+    )
+    with dask.config.set({"dataframe.convert-string": False}):
+        pieces = split(kinds, 11)
+        lazy = simulate_galaxies(pieces, tmp_path, model=simulator, units=UNITS, **OPTIONS)
+        result = lazy.compute(scheduler="synchronous")
+    parts = [Cutouts.read(path) for path in result["stamp_file"].drop_duplicates()]
+    assert_array_equal(Cutouts.concatenate(parts).data, wanted.data)
 
 
 def test_a_run_goes_on(frame, simulator, wanted, tmp_path):
