@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import BaseCoordinateFrame, SkyCoord
-from astropy.table import QTable, Table
+from astropy.table import QTable
 from numpy.typing import NDArray
 
 from .._flags import Flag
@@ -166,6 +166,8 @@ def read_rows(
         table = QTable({"position": table.reshape(-1)})
     user = read_table(table)
     user = user if isinstance(user, QTable) else QTable(user, copy=False)
+    # With them in the result, another look at it finds the same widths.
+    user = _with_kron_radii(table, user)
     # Tables of photutils have flags of their own.
     if "flags" in user.colnames and _is_photutils(user):
         user = user.copy(copy_data=False)
@@ -182,7 +184,7 @@ def read_rows(
     tiles = read_tiles(data)
     if tiles is not None:
         names = _needed(tiles.bands, bands, spec)
-        widths = _widths(table, user, size, spec, on_sky=True)
+        widths = _widths(user, size, spec, on_sky=True)
         found, order = _tile_groups(tiles, user, widths, names, spec=spec, step=step, sort=sort)
         return Rows(user, len(user), step, widths.rule, bands, found, order)
     images = read_images(data)
@@ -191,7 +193,7 @@ def read_rows(
     else:
         names, bands = band_names(len(images), bands, spec)
     on_sky = all(image.wcs is not None for image in images.values())
-    widths = _widths(table, user, size, spec, on_sky=on_sky)
+    widths = _widths(user, size, spec, on_sky=on_sky)
     cutouts = iter_cutouts(
         data,
         user,
@@ -257,11 +259,11 @@ def _needed(images: Iterable[str], bands: Bands, spec: InputSpec) -> tuple[str, 
     return tuple(dict.fromkeys(wanted)) if set(wanted) <= set(images) else None
 
 
-def _widths(table: Any, user: QTable, size: Any, spec: InputSpec, *, on_sky: bool) -> Widths:
+def _widths(user: QTable, size: Any, spec: InputSpec, *, on_sky: bool) -> Widths:
     """Width of each row's stamp: given, from the table, or the network's own."""
     if size is not None:
         return given_widths(size, user)
-    found = None if spec.width is None else read_widths(_with_catalog(table, user), spec.width)
+    found = None if spec.width is None else read_widths(user, spec.width)
     if found is not None:
         return found
     pixels = max(spec.shape)
@@ -276,11 +278,13 @@ def _widths(table: Any, user: QTable, size: Any, spec: InputSpec, *, on_sky: boo
     return given_widths(pixels, user)
 
 
-def _with_catalog(table: Any, user: QTable) -> QTable:
+def _with_kron_radii(catalog: Any, user: QTable) -> QTable:
     """A photutils catalogue knows its sources' Kron radii, but does not put them in its table."""
-    if isinstance(table, Table) or not hasattr(table, "kron_radius"):
+    if not (hasattr(catalog, "to_table") and hasattr(catalog, "kron_radius")):
         return user
     # The second name is that before photutils 3.
-    axis = "semimajor_axis" if hasattr(table, "semimajor_axis") else "semimajor_sigma"
-    names = ("kron_radius", axis, "equivalent_radius")
-    return QTable({name: np.atleast_1d(getattr(table, name)) for name in names})
+    axis = "semimajor_axis" if hasattr(catalog, "semimajor_axis") else "semimajor_sigma"
+    for name in ("kron_radius", axis):
+        if name not in user.colnames:
+            user[name] = np.atleast_1d(getattr(catalog, name))
+    return user

@@ -50,7 +50,7 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
         check_output(args.gallery, (".png",), overwrite=args.overwrite)
     sources: Any = catalog  # a folder's catalogue may be larger than the memory
     if catalog is None:
-        sources = _detected(next(iter(data.values())))
+        sources = _detected(data[0])
     elif not into_folder or not (catalog.is_dir() or catalog.suffix.lower() == ".parquet"):
         sources = read_table_file(catalog)
 
@@ -62,10 +62,13 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
 
     from ..classify import classify_cutouts
 
+    # An index of images has been asked for its bands already.
+    bands = None if isinstance(data, TileIndex) else args.bands
     result = classify_cutouts(
         sources,
         data,
         model=models if len(models) > 1 else models[0],
+        bands=bands,
         size=args.size,
         views=args.views,
         interval=args.interval,
@@ -80,7 +83,7 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
     print(in_words(result))
     print(f"{'folder' if into_folder else 'table'}: {output}")
     if args.gallery is not None:
-        options = {"model": models[0], "size": args.size}
+        options = {"model": models[0], "bands": bands, "size": args.size}
         write_gallery(args.gallery, result, data, options, overwrite=args.overwrite)
         print(f"picture: {args.gallery}")
 
@@ -101,10 +104,9 @@ def _inputs(args: argparse.Namespace, fail: Callable[[str], NoReturn]) -> tuple[
         if catalog is None:
             fail("an index of images needs a catalogue")
         return _index(images[0], args.bands, fail), catalog
-    bands = args.bands or ("image",)
-    if len(bands) != len(images) and images:
+    if images and len(args.bands or ("image",)) != len(images):
         fail(f"--bands must name the {len(images)} images in order, for example --bands g,r,i")
-    return dict(zip(bands, images, strict=True)) if images else None, catalog
+    return images or None, catalog
 
 
 def _index(path: Path, bands: tuple[str, ...] | None, fail: Callable[[str], NoReturn]) -> TileIndex:

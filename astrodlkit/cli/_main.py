@@ -128,8 +128,9 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
         type=lambda text: tuple(text.split(",")),
         metavar="g,r,i",
         help=(
-            "bands of the images, in their order; needed with more than one. With an index of "
-            "images: which of its bands to use"
+            "bands of the images, or of the catalogue's cutouts, in their order; needed with more "
+            "than one image. Names that the model does not know are taken in its order of bands: "
+            "red, green, blue. With an index of images: which of its bands to use"
         ),
     )
     command.add_argument(

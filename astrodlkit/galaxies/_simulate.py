@@ -49,9 +49,10 @@ def simulate_galaxies(
     psf : object, optional
         What the light is convolved with: a width (``0.7 * u.arcsec``, or in
         ``u.pix``; a Moffat profile of beta 3.5), a GalSim object in arcseconds
-        along the axes of the pixels, an image on the pixels of the stamps (array, NDData or an astropy kernel),
-        or a photutils ImagePSF. Images have the pixel in them already, must have
-        no masked pixels, and are centred on their middle: of an even side that
+        along the axes of the pixels, an image on the pixels of the stamps (array,
+        NDData or an astropy kernel), or a photutils ImagePSF. Images have the
+        pixel in them already, must have no masked pixels, and are centred on
+        their middle: of an even side that
         is between two pixels, so that a PSF centred on a pixel moves galaxies
         by half a pixel. A mapping has one for each band.
     pixel_scale : `~astropy.units.Quantity`, optional

@@ -7,11 +7,14 @@ from astropy.table import QTable
 from astropy.utils import minversion
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
+from photutils.segmentation import SourceCatalog, detect_sources
 
 from astrodlkit import Cutouts
 from astrodlkit.classify import plot_gallery
+from astrodlkit.specs import Picture
 
 BANDS = ("red", "green", "blue")
+WHITE = Picture(white=1.0)
 
 
 @pytest.fixture
@@ -55,6 +58,21 @@ def test_lines(table, classifier):
         assert 0 < box.x0 < box.x1 < 1
         assert 0 < box.y0 < box.y1 < 1
         assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+def test_sizes_of_a_photutils_catalogue(classifier):
+    y, x = np.mgrid[:200, :200]
+    image = sum(
+        np.exp(-0.5 * (((x - x0) / 6) ** 2 + ((y - y0) / 3) ** 2))
+        for x0, y0 in ((60, 60), (140, 120))
+    )
+    sources = SourceCatalog(image, detect_sources(image, 0.01, 5))
+    result = classifier.predict(sources, np.stack([image] * 3), bands=BANDS, stretch=WHITE)
+    rule = result.meta["astrodlkit"]["size"]
+    assert "kron_radius" in rule
+    again = classifier.predict(result, np.stack([image] * 3), bands=BANDS, stretch=WHITE)
+    assert again.meta["astrodlkit"]["size"] == rule
+    assert_array_equal(again["class_probability"], result["class_probability"])
 
 
 def test_stamps_are_what_the_network_saw(pictures, classifier):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -151,6 +152,26 @@ def test_an_empty_sky_needs_a_catalogue(run, tmp_path):
 def test_debug_shows_the_traceback(frames, tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         main(["classify", str(frames[0]), "missing", "-o", str(tmp_path / "o.ecsv"), "--debug"])
+
+
+def test_bands_of_other_names_and_of_cutouts(run, frames, sources, tmp_path):
+    sources.write(tmp_path / "sources.ecsv")
+    out = "--no-progress", "-o", tmp_path / "o.ecsv", "--overwrite"
+    found = []
+    for order, bands in (((0, 1, 2), "g,r,i"), ((2, 1, 0), "F814W,F606W,F475W")):
+        files = [frames[i] for i in order]
+        code, _, errors = run("classify", *files, tmp_path / "sources.ecsv", "--bands", bands, *out)
+        assert code == 0, errors
+        found.append(QTable.read(tmp_path / "o.ecsv")["class_probability"])
+    assert_allclose(found[1], found[0])
+    stamps = np.random.default_rng(1).random((len(sources), 3, 64, 64), np.float32)
+    sources["cutout"] = stamps * u.nJy / u.arcsec**2
+    sources.write(tmp_path / "cutouts.fits")
+    for bands in ("g,r,i", "i,r,g"):
+        code, _, errors = run("classify", tmp_path / "cutouts.fits", "--bands", bands, *out)
+        assert code == 0, errors
+        found.append(QTable.read(tmp_path / "o.ecsv")["class_probability"])
+    assert not np.allclose(found[2], found[3], equal_nan=True)
 
 
 def test_a_model_without_classes(run, frames, sources, tmp_path):
