@@ -165,7 +165,7 @@ def test_bands_of_other_names_and_of_cutouts(run, frames, sources, tmp_path):
         found.append(QTable.read(tmp_path / "o.ecsv")["class_probability"])
     assert_allclose(found[1], found[0])
     stamps = np.random.default_rng(1).random((len(sources), 3, 32, 32), np.float32)
-    sources["cutout"] = stamps * u.nJy / u.arcsec**2
+    sources["cutout"] = 1e4 * stamps * u.nJy / u.arcsec**2
     sources.write(tmp_path / "cutouts.fits")
     for bands in ("g,r,i", "i,r,g"):
         code, _, errors = run("classify", tmp_path / "cutouts.fits", "--bands", bands, *out)
