@@ -179,7 +179,7 @@ def _objects(
 ) -> tuple[NDArray, NDArray[np.bool_]]:
     """An array of objects as one of strings or of numbers."""
     flat = array.ravel()
-    missing = np.array([x is None or x is np.ma.masked or x != x for x in flat], dtype=bool)  # noqa: PLR0124
+    missing = np.array([_is_missing(x) for x in flat], dtype=bool)
     missing = missing.reshape(array.shape) | masked
     present = array[~missing]
     if all(isinstance(x, str | bytes) for x in present):
@@ -192,6 +192,11 @@ def _objects(
         raise TypeError(f"{what} must hold names or numbers, or None; got objects of {kinds}")
     new[~missing] = known
     return new, missing
+
+
+def _is_missing(x: Any) -> bool:
+    """Whether it is None, masked, NaN, or the NA of pandas, which is equal to nothing."""
+    return x is None or x is np.ma.masked or type(x).__name__ == "NAType" or x != x  # noqa: PLR0124
 
 
 def _numbers(values: Any, what: str) -> NDArray[np.float64]:

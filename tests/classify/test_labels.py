@@ -86,6 +86,9 @@ def test_names_of_columns_beat_names_of_classes():
 def test_pandas():
     pandas = pytest.importorskip("pandas")
     assert one(pandas.Series(["b", "a", None, "b"])).head.labels == ("a", "b")
+    for kind in ("string", "category", object):
+        found = one(pandas.Series(["b", "a", pandas.NA, "b"], dtype=kind))
+        assert_array_equal(found.values, [1, 0, -1, 1])
     assert_array_equal(one(pandas.Series(NUMBERS)).known, [True, True, False, True])
 
 
