@@ -12,16 +12,21 @@ PEAKS = torch.linspace(-1.8, 4.2, 13)
 SOFT = 0.1
 # Rarer peaks than this share of the most frequent do not count for more.
 RARE = 0.02
+# Rings of modes, in units of the Nyquist frequency, and what counts there as a step of isotropy.
+RINGS = torch.linspace(1 / 16, 1, 16)
+ISOTROPY = 0.5
 # Every so many maps of a batch are looked at.
 EVERY = 2
 
 
 def shapes(field: Tensor) -> Tensor:
     """
-    Area, boundary and Euler characteristic of excursion sets, and counts of peaks.
+    Area, boundary and Euler characteristic of excursion sets, counts of peaks, and isotropy.
 
     Pixels are vertices of the sets, joined with the four next to them: the Euler characteristic is
-    vertices less edges and more squares. A peak is greater than the 8 pixels around it.
+    vertices less edges and more squares. A peak is greater than the 8 pixels around it. Isotropy is
+    the mean of the cosine of four times the angle over a ring of modes, weighted by their power: a
+    network that halves maps likes to set clumps in rows and columns.
 
     Parameters
     ----------
@@ -30,8 +35,8 @@ def shapes(field: Tensor) -> Tensor:
 
     Returns
     -------
-    numbers : `~torch.Tensor`, shape (n, 3 * levels + peaks)
-        By pixel.
+    numbers : `~torch.Tensor`, shape (n, 3 * levels + peaks + rings)
+        By pixel, but for the last.
     """
     levels, peaks_at = LEVELS.to(field.device), PEAKS.to(field.device)
     inside = torch.sigmoid((field[:, None] - levels[:, None, None]) / SOFT)
@@ -46,7 +51,25 @@ def shapes(field: Tensor) -> Tensor:
     width = peaks_at[1] - peaks_at[0]
     sorted_in = torch.exp(-(((field[:, None] - peaks_at[:, None, None]) / width) ** 2))
     peaks = (peak[:, None] * sorted_in).mean((2, 3))
-    return torch.cat([area, 4 * area - 2 * joined, area - joined + squares, peaks], 1)
+    sets = [area, 4 * area - 2 * joined, area - joined + squares]
+    return torch.cat([*sets, peaks, isotropy(field)], 1)
+
+
+def isotropy(field: Tensor) -> Tensor:
+    """See `shapes`; shape (n, rings)."""
+    ny, nx = field.shape[-2:]
+    ky = 2 * torch.fft.fftfreq(ny, device=field.device)[:, None]
+    kx = 2 * torch.fft.rfftfreq(nx, device=field.device)
+    twice = torch.full_like(kx, 2.0)
+    twice[[0, -1]] = 1
+    power = torch.fft.rfft2(field).abs().square() * twice
+    ring = torch.bucketize(torch.hypot(ky, kx), RINGS.to(field.device)).flatten()
+    zero = power.new_zeros(len(field), len(RINGS) + 1)
+    both = [
+        zero.index_add(1, ring, values.flatten(1))[:, 1:-1]
+        for values in (power * torch.cos(4 * torch.atan2(ky, kx)), power)
+    ]
+    return both[0] / both[1]
 
 
 class RunningDifference(nn.Module):
@@ -67,7 +90,7 @@ class RunningDifference(nn.Module):
     def __init__(self, n_conditions: int = 3, memory: float = 0.95) -> None:
         super().__init__()
         self.memory = memory
-        n = 3 * len(LEVELS) + len(PEAKS)
+        n = 3 * len(LEVELS) + len(PEAKS) + len(RINGS) - 1
         self.register_buffer("off", torch.zeros(1 + n_conditions, n))
         self.register_buffer("size", torch.zeros(n))
         self.register_buffer("steps", torch.zeros(()))
@@ -76,7 +99,7 @@ class RunningDifference(nn.Module):
         """
         Half the squared difference, a mean over numbers.
 
-        Those of peaks are in their own units, the others in units of each kind's largest.
+        Those of peaks are in their own units, those of sets in units of each kind's largest.
 
         Its value is that of this batch; its gradient is that of the running difference.
         """
@@ -90,9 +113,11 @@ class RunningDifference(nn.Module):
             self.size.mul_(keep).add_(_of_all((1 - keep) * wanted.abs().mean(0)))
             self.steps.add_(1)
             seen = 1 - keep**self.steps
-            *sets, peaks = self.size.split([len(LEVELS)] * 3 + [len(PEAKS)])
+            lengths = [len(LEVELS)] * 3 + [len(PEAKS), len(RINGS) - 1]
+            *sets, peaks, rings = self.size.split(lengths)
             largest = [part.max().expand(len(part)) for part in sets]
-            unit = torch.cat([*largest, peaks.clamp_min(RARE * peaks.max())]) / seen
+            counts = [*largest, peaks.clamp_min(RARE * peaks.max())]
+            unit = torch.cat([*counts, torch.full_like(rings, ISOTROPY * seen)]) / seen
             pull = along @ (self.off / seen) / unit**2
             value = (self.off[0] / seen / unit).square().mean() / 2
         loss = (pull * found).sum(0).mean()
