@@ -6,7 +6,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["Flag", "decode_flags"]
+__all__ = ["ABOUT_FLAGS", "Flag", "decode_flags"]
+
+ABOUT_FLAGS = "why a row is suspect: see decode_flags"
+"""Description of every column of flags, by which it is known again."""
 
 
 class Flag(IntFlag):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Column, QTable
 
+from .._flags import ABOUT_FLAGS
 from ..specs import OutputSpec
 from ..specs._calibration import LEVELS
 from ._stamps import CUTOUTS_META
@@ -81,7 +82,7 @@ def join(
     """
     result = rows.copy()
     answers = output.tabulate(outputs, interval=interval)
-    answers["flags"] = Column(flags, description="why a row is suspect: see decode_flags")
+    answers["flags"] = Column(flags, description=ABOUT_FLAGS)
     replaced = set(answers.colnames)
     if PROVENANCE in rows.meta:
         # Spreads and intervals of an earlier run do not belong to these numbers.

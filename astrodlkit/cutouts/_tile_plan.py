@@ -6,7 +6,7 @@ from typing import Any
 from astropy.table import Table
 
 from ._cutouts import Cutouts
-from ._sizes import some_sizes
+from ._sizes import read_size, some_sizes
 from ._tiles import TileIndex, on_sky
 
 __all__ = ["TilePlan", "read_tiles"]
@@ -31,6 +31,8 @@ class TilePlan:
     ) -> None:
         self.coords = on_sky(positions)
         self.n_rows = len(self.coords)
+        # Before rows of it are taken.
+        read_size(size, self.n_rows, by_row=options["shape"] is not None)
         self.tiles, self.size, self.options = tiles, size, options
 
     def cut(self, rows: slice) -> Cutouts:

@@ -235,7 +235,8 @@ class TileIndex:
             Their stamps; or why there are none.
         """
         names = self._check_bands(bands)
-        by_row = options.get("shape") is not None and np.shape(size) == positions.shape
+        by_row = options.get("shape") is not None
+        read_size(size, len(positions), by_row=by_row)
         reach = self._reach(size, by_row=by_row)
         located = self.locate(positions, names, reach=reach)
         if not len(located):

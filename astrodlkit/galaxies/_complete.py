@@ -8,14 +8,13 @@ from astropy import units as u
 from astropy.table import Column, QTable
 from numpy.typing import NDArray
 
+from .._flags import ABOUT_FLAGS
 from ..specs import TemplateSpec
 from ._catalog import Catalog
 from ._columns import Columns
 from ._templates import Galaxies
 
 __all__ = ["completed"]
-
-_FLAGS = "why a row is suspect: see decode_flags"
 
 
 def completed(
@@ -60,8 +59,8 @@ def completed(
         # What is known stays to the last digit.
         if name not in cols or cols.missing(name).any():
             result[name] = values
-    flags = Column(catalog.flags | joined("flags"), description=_FLAGS)
-    if "flags" in result.colnames and result["flags"].info.description != _FLAGS:
+    flags = Column(catalog.flags | joined("flags"), description=ABOUT_FLAGS)
+    if "flags" in result.colnames and result["flags"].info.description != ABOUT_FLAGS:
         raise ValueError(
             "table has a column 'flags' of its own: rename it first, for example "
             "table.rename_column('flags', 'my_flags')"

@@ -11,6 +11,7 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import wcs_to_celestial_frame
 from numpy.typing import NDArray
 
+from .._flags import ABOUT_FLAGS
 from .._rng import read_seed
 from .._typing import Progress
 from ..cutouts import Cutouts
@@ -214,5 +215,5 @@ def _truth(kind: str, found: dict[str, NDArray], wcs: WCS, unit: u.UnitBase | No
     for name in ("flux", "flux_on_image"):
         truth[name] = found[name] * (unit or u.dimensionless_unscaled)
     flags = found["flags"].astype(np.int32)
-    truth["flags"] = Column(flags, description="why a row is suspect: see decode_flags")
+    truth["flags"] = Column(flags, description=ABOUT_FLAGS)
     return truth

@@ -8,7 +8,7 @@ from astropy.table import Column, QTable
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from .._flags import Flag
+from .._flags import ABOUT_FLAGS, Flag
 from .._rng import read_seed
 from ..cutouts import Cutouts, read_table
 from ..specs import TemplateSpec
@@ -144,7 +144,7 @@ def encode(
     found = QTable({name: conditions[:, i] for i, name in enumerate(spec.conditions)})
     found["latent"] = latent
     flags = flags | np.where(bad, Flag.NO_RESULT, 0).astype(np.int32)
-    found["flags"] = Column(flags, description="why a row is suspect: see decode_flags")
+    found["flags"] = Column(flags, description=ABOUT_FLAGS)
     return found
 
 

@@ -8,6 +8,7 @@ from astropy import units as u
 from astropy.table import Column, MaskedColumn, QTable
 
 from .. import __version__
+from .._flags import ABOUT_FLAGS
 from .._optional import import_optional
 from .._typing import PathLike
 from ..specs import OutputSpec
@@ -114,7 +115,7 @@ def _described(output: OutputSpec | None, interval: float | None) -> dict[str, A
         for name, column in columns.items():
             if name.endswith(("_low", "_high")):
                 column.info.description = None  # of which interval, nobody said
-    columns["flags"] = Column([], description="why a row is suspect: see decode_flags")
+    columns["flags"] = Column([], description=ABOUT_FLAGS)
     return columns
 
 

@@ -76,6 +76,16 @@ def test_a_size_for_each_row_out_of_several_images(sky, folder, n):
         assert_allclose(np.concatenate([part.data for part in parts]), wanted.data, atol=2e-6)
 
 
+@pytest.mark.parametrize("size", [(10, 12), np.full(5, 10.0)])
+def test_sizes_of_another_number_of_rows(folder, size):
+    coords = tan().pixel_to_world([60, 240, 240], [60, 60, 240])
+    message = "one for each of the 3 positions"
+    with pytest.raises(ValueError, match=message):
+        TileIndex(index_images(folder)).extract(coords, size, shape=16, bands=BANDS)
+    with pytest.raises(ValueError, match=message):
+        list(iter_cutouts(index_images(folder), coords, size, shape=16, bands=BANDS, chunk=2))
+
+
 def test_index(folder):
     index = index_images(folder)
     assert len(index) == 12
