@@ -15,6 +15,9 @@ __all__ = ["Labels", "read_labels"]
 
 # Names of the head and of its columns for labels that have none.
 _NAMES = {"classes": "class", "fractions": "fraction", "numbers": "number"}
+# Columns that a result has whatever was learned, and endings of those beside a label's.
+_TAKEN = ("flags", "novelty")
+_BESIDE = ("_error", "_low", "_high", "_spread")
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,28 @@ def read_labels(labels: Any, table: QTable, n: int) -> tuple[Labels, ...]:
         If they are none, or not one for each row.
     """
     if not isinstance(labels, Mapping):
-        return (_one(labels, table, n, None),)
-    if not labels:
+        labels = {None: labels}
+    elif not labels:
         raise ValueError("labels must not be an empty dict")
-    for name in labels:
-        if not isinstance(name, str) or not name:
-            raise TypeError(f"keys of labels must be names, got {name!r}")
-    return tuple(_one(values, table, n, name) for name, values in labels.items())
+    else:
+        for name in labels:
+            if not isinstance(name, str) or not name:
+                raise TypeError(f"keys of labels must be names, got {name!r}")
+    found = tuple(_one(values, table, n, name) for name, values in labels.items())
+    _check_columns(found)
+    return found
+
+
+def _check_columns(labels: tuple[Labels, ...]) -> None:
+    """Refuse names that a result needs itself, now and not after the training."""
+    columns = {name for each in labels for name in each.head.columns}
+    names = columns | {each.head.name for each in labels}
+    taken = names & {*_TAKEN, *(name + ending for name in columns for ending in _BESIDE)}
+    if taken:
+        raise ValueError(
+            f"labels must have other names than {sorted(taken)}, which are those of a result's "
+            "own columns"
+        )
 
 
 def _one(labels: Any, table: QTable, n: int, name: str | None) -> Labels:

@@ -255,6 +255,9 @@ def test_handedness(base, table):
         ({3: ["a"] * 40}, TypeError, "keys of labels must be names, got 3"),
         (["yes", "kind"], TypeError, "got <U6"),
         ({"a": "kind", "a_probability": "level"}, ValueError, "different columns"),
+        ({"a": "level", "a_error": "yes"}, ValueError, r"other names than \['a_error'\]"),
+        ({"flags": "level"}, ValueError, r"other names than \['flags'\]"),
+        ({"novelty": ["yes", "no"]}, ValueError, r"other names than \['novelty'\]"),
     ],
 )
 def test_labels_that_are_none(base, table, labels, error, message):
