@@ -166,7 +166,9 @@ def _parsed(values: Any, n: int, name: str | None, what: str) -> Labels:
     if array.dtype.kind == "O":
         array, masked = _objects(array, masked, what)
     if array.dtype.kind in "US" and array.ndim == 1:
-        return _classes(np.where(masked, "", array.astype(str)), name, what)
+        # Files give UTF-8, of which numpy's own conversion knows the ASCII alone.
+        names = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+        return _classes(np.where(masked, "", names), name, what)
     numbers = np.where(masked, np.nan, _numbers(array, what))
     if array.ndim == 2:
         name = name or _NAMES["fractions"]

@@ -77,6 +77,14 @@ def test_votes(labels):
     assert_array_equal(found.known, [True, True, False, True])
 
 
+@pytest.mark.parametrize("kind", [Column, np.array])
+def test_names_in_bytes_are_utf8(kind):
+    names = ["barrée", "楕円", "", "barrée"]
+    found = one(kind([name.encode() for name in names]))
+    assert found.head.labels == ("barrée", "楕円")
+    assert_array_equal(found.values, [0, 1, -1, 0])
+
+
 def test_names_of_columns_beat_names_of_classes():
     table = QTable({"a": [3, 0, 1, 1], "b": [1, 2, 1, 1]})
     assert one(["a", "b"], table).head.labels == ("predicted_a", "predicted_b")
