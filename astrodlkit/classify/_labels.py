@@ -150,6 +150,8 @@ def _names_columns(labels: Any, table: QTable) -> bool:
         isinstance(labels, list | tuple)
         and len(labels) > 0
         and all(isinstance(label, str) and label in table.colnames for label in labels)
+        # Those of classes come again and again.
+        and len(set(labels)) == len(labels)
     )
 
 

@@ -91,6 +91,11 @@ def test_names_of_columns_beat_names_of_classes():
     assert one(["a", "b", "c", "c"], table).head.labels == ("a", "b", "c")
 
 
+def test_names_of_classes_may_be_those_of_columns():
+    table = QTable({"a": [3, 0, 1, 1], "b": [1, 2, 1, 1]})
+    assert one(["a", "b", "b", "a"], table).head.kind == "classes"
+
+
 def test_pandas():
     pandas = pytest.importorskip("pandas")
     assert one(pandas.Series(["b", "a", None, "b"])).head.labels == ("a", "b")
