@@ -71,7 +71,8 @@ def from_opened(
             if not isinstance(hdu, fits.CompImageHDU):
                 scaling = stored(hdu)
                 return [replace(image, **scaling) for image in from_hdus(hdus, name, number)]
-        with open_hdus() as hdus:
+        # What is unpacked is not mapped, and astropy would refuse to scale it.
+        with open_hdus(memmap=False) as hdus:
             return from_hdus(hdus, name, number)
 
 
@@ -85,7 +86,7 @@ def open_fits(path: Path, **options: Any) -> Iterator[fits.HDUList]:
             # Unpacked once: astropy would begin anew for each HDU.
             with packed, _as_oserror("what is packed in it is damaged"):
                 source = io.BytesIO(packed.read())
-        with fits.open(source, memmap=packed is None, **options) as hdus:
+        with fits.open(source, **{"memmap": packed is None, **options}) as hdus:
             yield hdus
 
 

@@ -182,6 +182,20 @@ def test_scaled_integers(ramp, wcs, tmp_path):
     assert_array_equal(extract_cutouts(unsigned, PIXELS, 8).data[0, 0], ramp[27:35, 26:34] + 60000)
 
 
+def test_compressed_integers_are_scaled_too(ramp, wcs, tmp_path):
+    header = wcs.to_header()
+    header["BLANK"] = 3
+    for number in (ramp.astype(np.uint16) + 60000, ramp.astype(np.int32)):
+        path = tmp_path / f"{number.dtype}.fits.fz"
+        hdu = fits.CompImageHDU(number, header if number.dtype.kind == "i" else None)
+        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+        cutouts = extract_cutouts(path, PIXELS, 8)
+        assert_array_equal(cutouts.data[0, 0], number[27:35, 26:34])
+    y, x = np.argwhere(ramp == 3)[0]
+    cutouts = extract_cutouts(path, {"x": [float(x)], "y": [float(y)]}, 1)
+    assert cutouts.flags[0] & Flag.NON_FINITE
+
+
 def test_mask_and_uncertainty_beside_the_image(ramp, wcs, tmp_path):
     path = tmp_path / "ccd.fits"
     ccd = CCDData(
