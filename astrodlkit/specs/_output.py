@@ -15,6 +15,8 @@ from ._record import Record
 __all__ = ["Head", "OutputSpec"]
 
 _KINDS = ("fractions", "classes", "numbers")
+# Endings of columns with a width.
+_WIDTHS = ("_error", "_spread")
 _SPREAD = "standard deviation over views and models"
 
 
@@ -212,9 +214,15 @@ class Head(Record):
 
     def _column(self, i: int, suffix: str, numbers: NDArray, text: str) -> Column | Quantity:
         """One column that goes with a label."""
-        label, unit = self.labels[i], self.units[i] if self.units else ""
+        label, name = self.labels[i], self.units[i] if self.units else ""
         numbers = np.asarray(numbers, dtype=np.float32)
-        column = Quantity(numbers, unit, dtype=np.float32, copy=False) if unit else Column(numbers)
+        column: Column | Quantity = Column(numbers)
+        if name:
+            unit = Unit(name)
+            if suffix in _WIDTHS:
+                # The width of a magnitude or another logarithm is that of a ratio.
+                unit = getattr(unit, "function_unit", unit)
+            column = Quantity(numbers, unit, dtype=np.float32, copy=False, subok=True)
         column.info.name = label + suffix
         column.info.description = text.format(label) if suffix else text
         return column

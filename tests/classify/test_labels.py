@@ -77,6 +77,13 @@ def test_votes(labels):
     assert_array_equal(found.known, [True, True, False, True])
 
 
+def test_numbers_in_a_logarithmic_unit():
+    masses = u.Dex([10.5, 9, np.nan, 11], u.dex(u.Msun))
+    found = one("mass", QTable({"mass": masses}))
+    assert found.head.units == ("dex(solMass)",)
+    assert_array_equal(found.values, masses.value[:, None].astype(np.float32))
+
+
 @pytest.mark.parametrize("kind", [Column, np.array])
 def test_names_in_bytes_are_utf8(kind):
     names = ["barrée", "楕円", "", "barrée"]

@@ -2,6 +2,7 @@
 
 import json
 
+import astropy.units as u
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -73,3 +74,16 @@ def test_columns_that_clash():
 def test_wrong_shape():
     with pytest.raises(ValueError, match=r"'votes' must have the shape \(n, 2\), got \(1, 3\)"):
         VOTES.tabulate(np.zeros((1, 3)))
+
+
+@pytest.mark.parametrize("unit", [u.dex(u.Msun), u.ABmag])
+def test_numbers_in_logarithmic_units(unit):
+    head = Head(name="mass", kind="numbers", labels=("mass",), units=(str(unit),))
+    columns = head.tabulate([[[10.5, 0.1]]], spread=[[0.2]])
+    assert columns["mass"].unit == unit
+    assert columns["mass"].dtype == np.float32
+    # A difference is a ratio.
+    assert columns["mass_spread"].unit == unit.function_unit
+    upper = columns["mass"] + columns["mass_spread"]
+    assert upper.unit == unit
+    assert upper.value[0] == pytest.approx(10.7)
