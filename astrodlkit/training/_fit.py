@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,11 @@ def fit(
             callbacks.LambdaCallback(on_train_epoch_end=partial(_report, progress, max_steps))
         )
     path = folder / "last.ckpt"
-    with isolate_rng(), warnings.catch_warnings():
+    with ExitStack() as stack, warnings.catch_warnings():
+        # Left by hand: at an exception it would not put the states back.
+        isolated = isolate_rng()
+        isolated.__enter__()
+        stack.callback(isolated.__exit__, None, None, None)
         # Advice on loaders and logs, which are as they should be here.
         warnings.filterwarnings("ignore", module=r"lightning\.")
         lightning.seed_everything(seed, verbose=False)
@@ -136,7 +141,13 @@ def fit(
         if runner.num_devices * runner.num_nodes == 1:
             # The averaged weights are made where these are.
             task.to(runner.strategy.root_device)
-        runner.fit(task, batches, validation, ckpt_path=path if path.exists() else None)
+        try:
+            runner.fit(task, batches, validation, ckpt_path=path if path.exists() else None)
+        except SystemExit as exc:
+            # Lightning ends Python at an interrupt, which is for the caller to do.
+            if isinstance(exc.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from exc
+            raise
     if patience is not None and best.best_model_path:
         # The averaged weights, as in every checkpoint.
         saved = torch.load(best.best_model_path, weights_only=True, map_location="cpu")

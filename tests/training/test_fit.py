@@ -187,3 +187,16 @@ def test_a_callable_is_told_passes(tmp_path):
     assert calls == [(1, 3)]
     run(tmp_path, 10, progress=lambda *call: calls.append(call))
     assert calls == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_interrupt_is_one_for_the_caller(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Line, "training_step", interrupted)
+    torch.manual_seed(5)
+    wanted = torch.rand(1)
+    torch.manual_seed(5)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, 10)
+    torch.testing.assert_close(torch.rand(1), wanted, rtol=0, atol=0)
