@@ -177,6 +177,11 @@ def _parsed(values: Any, n: int, name: str | None, what: str) -> Labels:
         return _fractions(numbers, name, tuple(f"{name}_{i}" for i in range(array.shape[1])))
     name = name or _NAMES["numbers"]
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)[:, None]
+    if (np.abs(numbers) > np.finfo(np.float32).max).any():
+        raise ValueError(
+            f"{what} go up to {np.nanmax(np.abs(numbers)):.3g}, more than a float32 holds: give "
+            "them in another unit, or their logarithms"
+        )
     units = () if unit is None else (str(unit),)
     head = Head(name=name, kind="numbers", labels=(name,), units=units)
     return Labels(head, numbers.astype(np.float32))

@@ -242,6 +242,7 @@ def test_handedness(base, table):
         (["a", *["b"] * 39], ValueError, "every class needs 2 or more rows, got {'a': 1}"),
         (np.full(40, np.nan), ValueError, "two or more rows must have a label, got 0"),
         (np.ones(40), ValueError, r"all rows have the same label, \[1.0\]"),
+        (np.linspace(1, 2e43, 40), ValueError, "go up to 2e[+]43, more than a float32 holds"),
         (np.ones(40, bool), TypeError, r"got bool \(use .astype\(str\)\)"),
         (np.ones(40, complex), TypeError, "got complex128"),
         (np.ones((40, 2, 2)), ValueError, r"shape \(n,\) or \(n, k\), got \(40, 2, 2\)"),
