@@ -35,12 +35,11 @@ def measure(
     figures = []
     for each in labels:
         head, known = each.head, each.known
-        wanted, given = each.values[known], outputs[head.name][known]
+        wanted, given = each.truth[known], outputs[head.name][known]
         if head.kind == "classes":
             measured = {f"{head.name}: accuracy": accuracy(given.argmax(axis=1), wanted)}
         elif head.kind == "fractions":
-            off = given - wanted / wanted.sum(axis=1, keepdims=True)
-            measured = {f"{head.name}: RMS error": root_mean_square(off)}
+            measured = {f"{head.name}: RMS error": root_mean_square(given - wanted)}
         else:
             off = given[..., 0] - wanted
             measured = {

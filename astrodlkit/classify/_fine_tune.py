@@ -288,7 +288,7 @@ def fine_tune(
     network.to(classifier.device).eval()
     held = tuple(replace(each, values=each.values[rows.held]) for each in rows.labels)
     outputs = run(network, rows.images(rows.held, spec))
-    output = calibrate(rows.output, outputs, {each.head.name: each.values for each in held})
+    output = calibrate(rows.output, outputs, {each.head.name: each.truth for each in held})
     if novelty is not None:
         measure_novelty(network, rows, spec)
         output = replace(output, heads=(*output.heads, novelty))

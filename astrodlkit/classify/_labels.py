@@ -44,6 +44,13 @@ class Labels:
             return self.values >= 0
         return np.isfinite(self.values).all(axis=1)
 
+    @property
+    def truth(self) -> NDArray:
+        """What a network should answer: of votes, or of fractions of a part, their shares."""
+        if self.head.kind != "fractions":
+            return self.values
+        return self.values / self.values.sum(axis=1, keepdims=True)
+
     def check(self, rows: NDArray[np.bool_], where: str, least: int = 2) -> None:
         """
         Refuse labels from which nothing can be learned.

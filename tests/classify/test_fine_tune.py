@@ -162,6 +162,16 @@ def test_votes_with_validation_rows_enough_have_errors(base, table):
     assert (tuned.predict(table, bands=BANDS)["predicted_yes_error"] > 0).all()
 
 
+def test_fractions_of_a_part_are_those_of_the_whole(base, table):
+    fractions = np.stack([table["yes"], table["no"]], axis=1) / 22
+    whole, half = (
+        tune(base, table, part * fractions, validation=0.5).predict(table, bands=BANDS)
+        for part in (1, 0.5)
+    )
+    for name in ("fraction_0", "fraction_0_error"):
+        assert_allclose(half[name], whole[name], rtol=0.01)
+
+
 def test_progress_of_the_frozen_mode(base, table, capfd):
     calls = []
     tune(base, table, "kind", progress=lambda *call: calls.append(call), views=1)
