@@ -93,7 +93,10 @@ class TileIndex:
             band: Footprints([str(table["s_region"][i]) for i in rows])
             for band, rows in self._rows.items()
         }
-        hdus = [int(number) for number in table["hdu"]] if "hdu" in names else [None] * n
+        hdus: list[int | None] = [None] * n
+        if "hdu" in names:
+            # Where it is masked, the index does not say.
+            hdus = [None if number is np.ma.masked else int(number) for number in table["hdu"]]
         self._files = list(zip((str(path) for path in table["path"]), hdus, strict=True))
         self._opened = OpenImages()
         self._typical: dict[str, Image] = {}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from astropy.wcs import WCS
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from astrodlkit import Flag, extract_cutouts
 from astrodlkit.cutouts import TileIndex, find_fits, index_images, iter_cutouts
@@ -144,6 +144,14 @@ def test_tile_that_holds_it_best(folder):
     assert names == ["a-r.fits", "a-r.fits", "b-r.fits", "b-r.fits"]
     order = tiles.order(coords[[3, 0, 2, 1]])
     assert order.tolist() == [1, 3, 0, 2]
+
+
+def test_a_masked_hdu_is_the_first_image(folder):
+    table = index_images(folder)
+    wanted = TileIndex(table).extract(tan().pixel_to_world([60], [60]), 8)
+    table["hdu"] = MaskedColumn(table["hdu"], mask=True)
+    found = TileIndex(table).extract(tan().pixel_to_world([60], [60]), 8)
+    assert_array_equal(found.data, wanted.data)
 
 
 def test_ways_to_say_it(folder, tmp_path, places):
