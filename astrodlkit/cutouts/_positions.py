@@ -182,7 +182,7 @@ def _numbers(table: Table, name: str, unit: u.UnitBase) -> NDArray[np.float64]:
     if given is not None and given != u.dimensionless_unscaled:
         try:
             values = u.Unit(given).to(unit, values)
-        except u.UnitConversionError as exc:
+        except ValueError as exc:  # of a unit that astropy does not know, too
             raise u.UnitConversionError(
                 f"positions: column {name!r} has unit {given}, which is not {unit}"
             ) from exc

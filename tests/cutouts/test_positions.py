@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import FK5, Galactic, SkyCoord
-from astropy.table import MaskedColumn, QTable, Table
+from astropy.table import Column, MaskedColumn, QTable, Table
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.segmentation import SegmentationImage, SourceCatalog
 
@@ -143,6 +143,11 @@ def test_source_catalog(catalog, make_wcs):
         ),
         ({"ra": np.array([1, None]), "dec": [1, 2]}, TypeError, "must hold numbers, not object"),
         ({"ra": [1, 2] * u.m, "dec": [1, 2] * u.deg}, u.UnitConversionError, "'ra' has unit m"),
+        (
+            Table({"ra": Column([1], unit=u.Unit("degrees", parse_strict="silent")), "dec": [1]}),
+            u.UnitConversionError,
+            "'ra' has unit degrees",
+        ),
         ({"x": [1, 2] * u.deg, "y": [1, 2] * u.deg}, u.UnitConversionError, "'x' has unit deg"),
         ({"x": np.zeros((2, 2)), "y": [1, 2]}, ValueError, r"'x' has shape \(2, 2\)"),
         ({"x": [1, 2], "y": [1]}, TypeError, "a table"),
