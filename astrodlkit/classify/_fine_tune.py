@@ -185,6 +185,8 @@ def fine_tune(
     for what, number in counts.items():
         if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
             raise ValueError(f"{what} must be a positive integer, got {number!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}")
     if num_nodes > 1 and (mode == "frozen" or folder is None):
         raise ValueError(
             f"num_nodes must be 1 with mode='frozen', or without a folder= that all machines see, "

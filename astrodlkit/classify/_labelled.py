@@ -148,7 +148,7 @@ def _prepare(
 def _given(validation: Any, n: int) -> NDArray[np.bool_] | None:
     """Validation rows where the user says which; None where a part is to be drawn."""
     if np.ndim(validation) == 0:
-        if isinstance(validation, bool | str) or not 0 < validation <= 0.5:
+        if validation is None or isinstance(validation, bool | str) or not 0 < validation <= 0.5:
             raise ValueError(
                 f"validation must be a part of the rows, above 0 and up to 0.5, or a mask of "
                 f"them, got {validation!r}"
