@@ -34,6 +34,7 @@ __all__ = [
     "open_fits",
     "read_unit",
     "stored",
+    "stored_uncertainty",
     "uncertainty_hdu",
     "unpacked",
 ]
@@ -69,8 +70,11 @@ def from_opened(
         with open_hdus(do_not_scale_image_data=True) as hdus:
             hdu = image_hdu(hdus, name, number)
             if not isinstance(hdu, fits.CompImageHDU):
-                scaling = stored(hdu)
-                return [replace(image, **scaling) for image in from_hdus(hdus, name, number)]
+                scaling, uncertain = stored(hdu), uncertainty_hdu(hdus, hdu, name)
+                images = [replace(image, **scaling) for image in from_hdus(hdus, name, number)]
+                if uncertain is not None:
+                    images = [stored_uncertainty(image, uncertain[0]) for image in images]
+                return images
         # What is unpacked is not mapped, and astropy would refuse to scale it.
         with open_hdus(memmap=False) as hdus:
             return from_hdus(hdus, name, number)
@@ -120,6 +124,16 @@ def stored(hdu: Any) -> dict[str, Any]:
         "zero": header.get("BZERO", 0.0),
         "blank": header.get("BLANK") if header["BITPIX"] > 0 else None,
     }
+
+
+def stored_uncertainty(image: Image, hdu: Any) -> Image:
+    """An image with the uncertainty of an HDU that is not scaled."""
+    scaling = stored(hdu)
+    return replace(
+        image,
+        uncertainty_scale=image.uncertainty_scale * scaling["scale"],
+        uncertainty_zero=scaling["zero"] / scaling["scale"],
+    )
 
 
 def is_image(hdu: Any) -> bool:

@@ -36,8 +36,9 @@ class Image:
         True where a pixel must not be used.
     uncertainty : ndarray or None, shape (ny, nx)
         As it is stored.
-    power, uncertainty_scale : int, float
-        The variance is this power of so many times the uncertainty.
+    power, uncertainty_scale, uncertainty_zero : int, float, float
+        The variance is this power of so many times the sum of the stored
+        uncertainty and its zero.
     scale, zero : float
         Turn stored into physical values.
     blank : int or None
@@ -59,6 +60,7 @@ class Image:
     uncertainty: NDArray | None = None
     power: int = 1
     uncertainty_scale: float = 1.0
+    uncertainty_zero: float = 0.0
     scale: float = 1.0
     zero: float = 0.0
     blank: int | None = None
@@ -125,7 +127,7 @@ class Image:
         """Variance in a box, in the square of the unit."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             stored = np.asarray(self.uncertainty[box], dtype=np.float64)  # type: ignore[index]
-            return (stored * self.uncertainty_scale) ** self.power
+            return ((stored + self.uncertainty_zero) * self.uncertainty_scale) ** self.power
 
 
 def conversion(unit: u.UnitBase | None, other: u.UnitBase | None) -> float | None:

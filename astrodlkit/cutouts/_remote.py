@@ -22,6 +22,7 @@ from ._fits import (
     mask_hdu,
     read_unit,
     stored,
+    stored_uncertainty,
     uncertainty_hdu,
     unpacked,
 )
@@ -117,7 +118,7 @@ def _in_pieces(hdus: fits.HDUList, hdu: Any, stream: "_Stream") -> Image:
         # The kind and the unit matter here; the pixels come later.
         image = with_uncertainty(image, kind(np.zeros(()), unit=unit), url)
         pixels = _Pieces(layer, stream)
-        image = replace(image, uncertainty=pixels)
+        image = stored_uncertainty(replace(image, uncertainty=pixels), layer)
     return image
 
 

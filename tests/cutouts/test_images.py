@@ -213,6 +213,17 @@ def test_mask_and_uncertainty_beside_the_image(ramp, wcs, tmp_path):
         extract_cutouts(path, PIXELS, 8)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_uncertainty_of_unsigned_integers_beside_the_image(ramp, wcs, tmp_path, packed):
+    error = StdDevUncertainty(((ramp % 50) + 1).astype(np.uint16))
+    ccd = CCDData(ramp.astype(np.uint16), unit="adu", wcs=wcs, uncertainty=error)
+    path = tmp_path / ("ccd.fits.gz" if packed else "ccd.fits")
+    ccd.write(path)
+    assert_array_equal(
+        extract_cutouts(path, PIXELS, 8).variance, extract_cutouts(ccd, PIXELS, 8).variance
+    )
+
+
 def test_masks_of_every_kind(ramp, wcs):
     mask = ramp % 5 == 0
     for data in (

@@ -152,6 +152,14 @@ def test_mask_and_uncertainty(pixels, wcs, coords, tmp_path, kind):
     assert not found.mask.all()
 
 
+def test_uncertainty_of_unsigned_integers(wcs, coords, tmp_path):
+    path = tmp_path / "a.fits"
+    counts = np.random.default_rng(3).integers(1, 60000, SHAPE).astype(np.uint16)
+    error = StdDevUncertainty(counts // 100 + 1)
+    CCDData(counts, unit="nJy", wcs=wcs, uncertainty=error).write(path)
+    assert check_same(path, coords).variance.max() <= 601**2
+
+
 def test_what_is_no_mask(pixels, wcs, coords, tmp_path):
     path = tmp_path / "a.fits"
     hdus = [fits.PrimaryHDU(pixels, wcs.to_header()), fits.ImageHDU(pixels, name="MASK")]
