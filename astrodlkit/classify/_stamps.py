@@ -10,6 +10,7 @@ from astropy.table import QTable
 from numpy.typing import NDArray
 
 from ..cutouts import Cutouts, read_images
+from ..cutouts._native import check_same_pixels
 from ..specs import InputSpec
 
 __all__ = ["CUTOUTS_META", "Bands", "band_names", "column_groups"]
@@ -146,6 +147,9 @@ def _stamp(element: Any, spec: InputSpec, bands: Bands) -> Cutouts:
         names, _ = band_names(len(images), bands, spec)
     whole = (slice(None), slice(None))
     planes = list(images.values())
+    if not all(planes[0].same_pixels(plane) for plane in planes):
+        # They are laid one on another as they are.
+        check_same_pixels(images)
     mask = [
         np.zeros(plane.shape, dtype=bool) if plane.mask is None else plane.mask for plane in planes
     ]

@@ -91,6 +91,16 @@ def test_objects_that_are_no_images(way, element, error, message):
         way(objects(np.ones((9, 9)), element), **PIXELS)
 
 
+def test_objects_whose_bands_have_other_pixels(way):
+    scales = {"i": 0.4, "r": 0.8, "g": 0.4}
+    element = {
+        band: NDData(np.ones((9, 9)), unit=SURFACE, wcs=sky_wcs((9, 9), scale))
+        for band, scale in scales.items()
+    }
+    with pytest.raises(ValueError, match="cutout of row 1: the pixels of bands 'i' and 'r' differ"):
+        way(objects(np.ones((9, 9)), element), **PIXELS)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
