@@ -62,7 +62,8 @@ def plot_gallery(
     Raises
     ------
     ValueError
-        If the table has no columns ``class`` and ``class_probability``, or
+        If the table has no columns for the model's classes (``class`` and
+        ``class_probability``, or those of `CutoutClassifier.fine_tune`), or
         ``n_columns`` or ``n_rows`` is not positive.
 
     Examples
@@ -79,15 +80,21 @@ def plot_gallery(
     >>> len(figure.axes)
     2
     """
-    missing = {"class", "class_probability"} - set(table.colnames)
+    card = model.card if isinstance(model, CutoutClassifier) else describe_model(model)
+    spec = card.input
+    if spec is None or card.output is None:
+        raise ValueError(f"model must be one for the task 'classify', got {card!r}")
+    columns = [head.column for head in card.output.heads if head.kind == "classes"]
+    column = columns[0] if columns else "class"
+    missing = {column, f"{column}_probability"} - set(table.colnames)
     if missing:
         raise ValueError(
             f"table must be a result of classify_cutouts, it has no column {sorted(missing)}"
         )
     if min(n_columns, n_rows) < 1:
         raise ValueError(f"n_columns and n_rows must be positive, got {n_columns} and {n_rows}")
-    names = np.asarray(table["class"]).astype(str)
-    probability = np.asarray(table["class_probability"], dtype=float)
+    names = np.asarray(table[column]).astype(str)
+    probability = np.asarray(table[f"{column}_probability"], dtype=float)
     kinds, counts = np.unique(names[names != ""], return_counts=True)
     groups = []
     for kind in kinds[np.argsort(-counts, kind="stable")]:
@@ -96,10 +103,6 @@ def plot_gallery(
         groups.append((str(kind), len(members), best[: n_columns * n_rows]))
     shown = np.concatenate([rows for _, _, rows in groups]) if groups else np.zeros(0, dtype=int)
 
-    card = model.card if isinstance(model, CutoutClassifier) else describe_model(model)
-    spec = card.input
-    if spec is None:
-        raise ValueError(f"model must be one for the task 'classify', got {card!r}")
     cutouts = isinstance(data, Cutouts)
     rows = read_rows(
         data[shown] if cutouts else table[shown],

@@ -1,5 +1,7 @@
 """The gallery shows the right stamps, in the right order, as the network saw them."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -9,9 +11,9 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.segmentation import SourceCatalog, detect_sources
 
-from astrodlkit import Cutouts
+from astrodlkit import CutoutClassifier, Cutouts
 from astrodlkit.classify import plot_gallery
-from astrodlkit.specs import Picture
+from astrodlkit.specs import Head, OutputSpec, Picture
 
 BANDS = ("red", "green", "blue")
 WHITE = Picture(white=1.0)
@@ -48,6 +50,17 @@ def test_order(table, classifier):
         "A network of random numbers",
         *("b", "3 of 5", "a", "3 of 3", "c", "1 of 1"),
     ]
+
+
+def test_classes_of_another_name(table, classifier):
+    head = Head(name="kind", kind="classes", labels=("a", "b", "c"), column="predicted_kind")
+    card = replace(classifier.card, output=OutputSpec(heads=(head,)))
+    tuned = CutoutClassifier(card, classifier.module, device="cpu")
+    wanted = shown(plot_gallery(table, bands=BANDS, model=classifier, n_columns=3))
+    table.rename_column("class", "predicted_kind")
+    table.rename_column("class_probability", "predicted_kind_probability")
+    table["class"] = "theirs"
+    assert shown(plot_gallery(table, bands=BANDS, model=tuned, n_columns=3)) == wanted
 
 
 def test_lines(table, classifier):
