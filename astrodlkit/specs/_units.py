@@ -25,7 +25,8 @@ def nanomaggies(unit: u.UnitBase | None) -> tuple[float, bool] | None:
     Raises
     ------
     ValueError
-        For a flux per wavelength, which needs the band's wavelength first.
+        For a flux per wavelength, which needs the band's wavelength first; and
+        for magnitudes and other logarithms of a flux.
 
     Examples
     --------
@@ -40,6 +41,11 @@ def nanomaggies(unit: u.UnitBase | None) -> tuple[float, bool] | None:
 # Astropy takes milliseconds for it, and every chunk of rows has the same unit.
 @lru_cache
 def _nanomaggies(unit: u.UnitBase) -> tuple[float, bool] | None:
+    if hasattr(unit, "physical_unit"):
+        raise ValueError(
+            f"data in {unit} are logarithms; convert them to a flux first, for example to "
+            f"{unit.physical_unit}"
+        )
     per_pixel = unit * u.pix if u.pix in getattr(unit, "bases", ()) else unit
     for candidate, per_area in ((per_pixel, False), (unit * u.arcsec**2, True)):
         try:

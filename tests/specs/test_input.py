@@ -140,6 +140,11 @@ def test_flux_per_wavelength_is_refused():
     assert nanomaggies(None) is None
 
 
+def test_logarithms_of_a_flux_are_refused():
+    with pytest.raises(ValueError, match=r"data in mag\(AB\) are logarithms; .* to AB"):
+        nanomaggies(u.ABmag)
+
+
 def test_pictures_are_only_divided():
     values = np.random.default_rng(4).integers(0, 256, (2, 3, 8, 8))
     for bands in (("red", "green", "blue"), ("R", "G", "B")):
