@@ -6,9 +6,9 @@ from typing import Any
 import lightning
 import torch
 from critic import Critic, seen
+from energy import TextureDistance
 from features import Reader
 from rows import add_noise
-from textures import TextureDistance
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, softplus
 
@@ -71,7 +71,7 @@ class TemplateTask(lightning.LightningModule):
     numbers : float
         Weight of the drawn numbers that are to be found, of the critic's score alone.
     reader : Reader, optional
-        Whose features are textures too.
+        Whose features and answers are textures too.
     seed : int
         Of latent numbers and noise.
     """
@@ -101,9 +101,8 @@ class TemplateTask(lightning.LightningModule):
         self.share, self.numbers = share, numbers
         # A network that has learned before has nothing to be warmed up for.
         self.warm_up = max_steps // 10 if candidate == "vae" else 0
-        n = len(network.condition_names)
-        self.critic = Critic(n) if self.criticised else None
-        self.textures = TextureDistance(n, reader) if candidate == "vae-textures" else None
+        self.critic = Critic(len(network.condition_names)) if self.criticised else None
+        self.textures = TextureDistance(network, reader) if candidate == "vae-textures" else None
 
     def on_fit_start(self) -> None:
         """Bring what does not learn to where the rest is."""
@@ -192,14 +191,7 @@ class TemplateTask(lightning.LightningModule):
     def _textures_off(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
         """How far templates of drawn latent numbers are from real ones in their textures."""
         made, _ = self._made(batch, generator)
-        conditions = batch["conditions"]
-        return self.textures(
-            batch["templates"],
-            made,
-            self.network.deck.standard(conditions),
-            self.network.column(conditions, "axis_ratio"),
-            generator,
-        )
+        return self.textures(batch["templates"], made, batch["conditions"], generator)
 
     def _made(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Noisy templates of drawn latent numbers, and what the encoder has to find in them."""

@@ -41,6 +41,9 @@ class Reader(nn.Module):
     """
     Features of templates, and answers that follow from them.
 
+    Answers are conditions, of mean 0 and variance 1, but for classes and the sharpness of pictures:
+    classes are the classifier's where volunteers have not said them, which is a judge later.
+
     Parameters
     ----------
     n_answers : int
@@ -51,6 +54,9 @@ class Reader(nn.Module):
 
     def __init__(self, n_answers: int, widths: Sequence[int] = (3, 32, 64, 96, 128)) -> None:
         super().__init__()
+        self.register_buffer("columns", torch.zeros(n_answers, dtype=torch.long))
+        self.register_buffer("centre", torch.zeros(n_answers))
+        self.register_buffer("spread", torch.ones(n_answers))
         layers = [
             nn.Sequential(
                 nn.Conv2d(a, b, 3, stride=2, padding=1), nn.GroupNorm(8, b), nn.SiLU(),
@@ -68,6 +74,22 @@ class Reader(nn.Module):
         maps = torch.cat([bands[:, 1:2] / 3, bands[:, ::2] - bands[:, 1:2]], 1)
         return self.leave(self.layers(maps).mean((2, 3))).tanh()
 
+    def off(self, features: Tensor, conditions: Tensor) -> Tensor:
+        """By how much answers miss what the conditions, (n, n_conditions), say, (n, n_answers)."""
+        wanted = (conditions[:, self.columns] - self.centre) / self.spread
+        return self.answers(features) - wanted
+
+    @classmethod
+    def of(cls, training: Rows) -> "Reader":
+        """For conditions as these rows have."""
+        names = GalaxyTemplateNetwork(n_table=1).condition_names
+        left_out = [name.startswith("class_") or name == "psf_fwhm" for name in names]
+        reader = cls(len(names) - sum(left_out))
+        reader.columns[:] = torch.from_numpy(np.flatnonzero(~np.array(left_out)))
+        known = torch.from_numpy(training.conditions)[:, reader.columns]
+        reader.centre[:], reader.spread[:] = known.mean(0), known.std(0).clamp_min(0.02)
+        return reader
+
     @classmethod
     def read(cls, path: Path) -> "Reader":
         """What this script has saved."""
@@ -78,16 +100,16 @@ class Reader(nn.Module):
 
 
 class ReadTask(lightning.LightningModule):
-    """A reader, and the conditions that it has to read."""
+    """A reader that learns to answer."""
 
-    def __init__(self, reader: Reader, answers: "Answers", max_steps: int) -> None:
+    def __init__(self, reader: Reader, max_steps: int) -> None:
         super().__init__()
-        self.reader, self.wanted, self.max_steps = reader, answers, max_steps
+        self.reader, self.max_steps = reader, max_steps
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """How far the answers are off; rare votes do not count for more."""
-        answers = self.reader.answers(self.reader(batch["templates"]))
-        return smooth_l1_loss(answers, self.wanted(batch["conditions"]))
+        off = self.reader.off(self.reader(batch["templates"]), batch["conditions"])
+        return smooth_l1_loss(off, torch.zeros_like(off))
 
     def configure_optimizers(self) -> tuple[list, list]:
         """AdamW, up and along a cosine to zero."""
@@ -96,36 +118,16 @@ class ReadTask(lightning.LightningModule):
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
-class Answers:
-    """
-    Conditions of mean 0 and variance 1, but for classes and the sharpness of pictures.
-
-    Classes are the classifier's where volunteers have not said them, which is a judge later.
-    """
-
-    def __init__(self, training: Rows) -> None:
-        names = GalaxyTemplateNetwork(n_table=1).condition_names
-        left_out = [name.startswith("class_") or name == "psf_fwhm" for name in names]
-        self.columns = np.flatnonzero(~np.array(left_out))
-        self.names = [names[column] for column in self.columns]
-        known = torch.from_numpy(training.conditions[:, self.columns])
-        self.centre, self.spread = known.mean(0), known.std(0).clamp_min(0.02)
-
-    def __call__(self, conditions: Tensor) -> Tensor:
-        """Of rows of conditions, (n, n_answers)."""
-        known = conditions[:, self.columns]
-        return (known - self.centre.to(known)) / self.spread.to(known)
-
-
-def explained(reader: Reader, rows: Rows, answers: Answers) -> np.ndarray:
+def explained(reader: Reader, rows: Rows) -> np.ndarray:
     """Part of each answer's variance, of rows that it has not learned from."""
-    found = []
+    conditions, off = torch.from_numpy(rows.conditions), []
     with torch.inference_mode():
         for start in range(0, len(rows), 128):
-            light = torch.from_numpy(rows.templates[start : start + 128]).float()
-            found.append(reader.answers(reader(light)))
-    wanted = answers(torch.from_numpy(rows.conditions))
-    return (1 - (torch.cat(found) - wanted).var(0) / wanted.var(0)).numpy()
+            part = slice(start, start + 128)
+            light = torch.from_numpy(rows.templates[part]).float()
+            off.append(reader.off(reader(light), conditions[part]))
+    known = (conditions[:, reader.columns] / reader.spread).var(0)
+    return (1 - torch.cat(off).var(0) / known).numpy()
 
 
 def main() -> None:
@@ -142,14 +144,13 @@ def main() -> None:
     args = parser.parse_args()
     rows = Rows.read(args.work)
     training = rows[rows.split == 0]
-    answers = Answers(training)
     with torch.random.fork_rng():
         torch.manual_seed(args.seed)
-        reader = Reader(len(answers.names))
+        reader = Reader.of(training)
     last = args.folder / "last.ckpt"
     done = torch.load(last, weights_only=True)["global_step"] if last.exists() else 0
     fit(
-        ReadTask(reader, answers, args.steps),
+        ReadTask(reader, args.steps),
         DataLoader(Batches(training, args.batch_size, args.seed, done), batch_size=None),
         folder=args.folder,
         max_steps=args.steps,
@@ -162,8 +163,9 @@ def main() -> None:
     torch.save(reader.state_dict(), args.folder / "reader.pt")
     apart = rows[rows.split == 1]
     print(f"of the variance of {len(apart)} galaxies kept apart:")
-    for name, part in zip(answers.names, explained(reader.eval(), apart, answers), strict=True):
-        print(f"{name:40} {part:6.2f}")
+    names = GalaxyTemplateNetwork(n_table=1).condition_names
+    for column, part in zip(reader.columns, explained(reader.eval(), apart), strict=True):
+        print(f"{names[column]:40} {part:6.2f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
-"""How clumpy, lopsided and dusty templates are, and how far two samples are apart in that."""
+"""How clumpy, lopsided and dusty templates are."""
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -12,8 +11,6 @@ GRAINS = 1.0, 2.0, 4.0, 8.0
 # Edges of the rings, in pixels of an ellipse's mean radius.
 RINGS = 0.0, 6.0, 12.0, 24.0, 36.0
 LEAST = 1e-3  # of the light: structure below it counts as none
-# Random directions of a step, and rows of earlier batches that are kept: a batch alone says little.
-DIRECTIONS, KEPT = 32, 768
 
 
 def textures(light: Tensor, axis_ratio: Tensor) -> Tensor:
@@ -46,68 +43,6 @@ def textures(light: Tensor, axis_ratio: Tensor) -> Tensor:
     return (structure / around[:, None] + LEAST).log().flatten(1)
 
 
-class TextureDistance:
-    """
-    How far generated templates are from real ones in `textures`, given the conditions.
-
-    The energy distance (Szekely & Rizzo 2013, J. Stat. Plan. Inference, 143, 1249) along each
-    texture and along random directions through textures and conditions: no critic has to learn
-    it, and it is right on average for samples of any size.
-
-    Parameters
-    ----------
-    n_conditions : int
-        Numbers that go with each template.
-    reader : callable, optional
-        Of light, with noise; its numbers (n, n_features) are compared as textures are.
-    """
-
-    def __init__(self, n_conditions: int, reader: Callable[[Tensor], Tensor] | None = None) -> None:
-        self.n_conditions, self.reader = n_conditions, reader
-        self.real: Tensor | None = None
-        self.made: Tensor | None = None
-
-    def __call__(
-        self,
-        real: Tensor,
-        made: Tensor,
-        conditions: Tensor,
-        axis_ratio: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        """
-        The part of the distance that the generated templates of a batch can change.
-
-        Parameters
-        ----------
-        real, made : Tensor, (n, 3, side, side)
-            Of the same conditions, with noise.
-        conditions : Tensor, (n, n_conditions)
-            Of order 1.
-        axis_ratio : Tensor, (n,)
-            Of the galaxies.
-        generator : `torch.Generator`
-            Of the directions.
-        """
-        now = torch.cat([self._numbers(made, axis_ratio), conditions], 1)
-        with torch.no_grad():
-            seen = torch.cat([self._numbers(real, axis_ratio), conditions], 1)
-        self.real, self.made = _kept(self.real, seen), _kept(self.made, now.detach())
-        n = now.shape[1] - self.n_conditions
-        directions = torch.randn(now.shape[1], DIRECTIONS, generator=generator, device=now.device)
-        directions = directions / directions[:n].norm(dim=0)
-
-        def along(rows: Tensor) -> Tensor:
-            rows = (rows - self.real.mean(0)) / self.real.std(0).clamp_min(0.05)
-            return torch.cat([rows[:, :n], rows @ directions], 1)
-
-        return _apart(along(now), along(self.real)) - _apart(along(now), along(self.made))
-
-    def _numbers(self, light: Tensor, axis_ratio: Tensor) -> Tensor:
-        found = textures(light, axis_ratio)
-        return found if self.reader is None else torch.cat([found, self.reader(light)], 1)
-
-
 def smoothed(light: Tensor, sigma: float) -> Tensor:
     """With a Gaussian, (n, c, side, side); nothing is beyond the edge."""
     reach = int(3 * sigma) + 1
@@ -116,15 +51,6 @@ def smoothed(light: Tensor, sigma: float) -> Tensor:
     kernel = (weights / weights.sum()).expand(light.shape[1], 1, 1, -1)
     light = conv2d(light, kernel, padding=(0, reach), groups=light.shape[1])
     return conv2d(light, kernel.mT, padding=(reach, 0), groups=light.shape[1])
-
-
-def _kept(before: Tensor | None, new: Tensor) -> Tensor:
-    return new if before is None else torch.cat([before, new])[-KEPT:]
-
-
-def _apart(some: Tensor, others: Tensor) -> Tensor:
-    """Mean distance along each axis, averaged over these."""
-    return (some[:, None] - others).abs().mean()
 
 
 def _rings(side: int, axis_ratio: Tensor) -> Tensor:
