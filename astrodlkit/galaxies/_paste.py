@@ -121,7 +121,7 @@ class StampsOnImage:
             Of the spline, if it has to be resampled.
         power : int
             Of a pixel's area that the values go with: 1 for light, 2 for its
-            variance, 0 for what has no sum.
+            variance (1 beyond the stamp's area), 0 for what has no sum.
 
         Returns
         -------
@@ -143,7 +143,9 @@ class StampsOnImage:
             values = map_coordinates(filtered, (y, x), order=order, mode="mirror", prefilter=False)
             within = (np.abs(x - (nx - 1) / 2) < nx / 2) & (np.abs(y - (ny - 1) / 2) < ny / 2)
             total += np.where(within, values, 0)
-        return total / fine**2 * area**power
+        total = total / fine**2 * area**power
+        # Over several pixels light is summed, and of a sum the variances add up.
+        return total / np.maximum(area, 1) if power > 1 else total
 
     def _inside(
         self, row: int, region: Region, dx: float = 0.0, dy: float = 0.0

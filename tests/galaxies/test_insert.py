@@ -188,6 +188,20 @@ def test_variance_is_added(profiles, sky, options, kind, resampled):
     assert type(result.uncertainty) is kind
 
 
+@pytest.mark.parametrize("scale", [0.4, 0.6])
+def test_variance_on_coarse_pixels_is_that_of_the_sum(profiles, sky, options, scale):
+    options |= {"noise": NoiseModel(background_rms=2 * u.nJy), "shape": 128}
+    sky["flux"] = 1e-3 * u.nJy
+    wcs = image_wcs(scale=scale, angle=30)
+    sky["coord"] = wcs.pixel_to_world(*PLACES)
+    image, truth = insert_cutouts(blank(wcs), profiles.simulate(sky[:4], **options))
+    for row in truth:
+        x, y, half = round(row["x"]), round(row["y"]), round(8 / scale)
+        middle = slice(y - half, y + half), slice(x - half, x + half)
+        assert_allclose(image.uncertainty.array[middle], 4 * (scale / 0.2) ** 2, rtol=1e-3)
+        assert_allclose(image.data[middle].var(), 4 * (scale / 0.2) ** 2, rtol=0.2)
+
+
 def test_counts_have_noise(fitting):
     image = blank(image_wcs(), uncertainty=VarianceUncertainty(np.ones(SHAPE)))
     clean, _ = insert_cutouts(image, fitting)
