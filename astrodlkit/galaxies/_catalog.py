@@ -135,7 +135,6 @@ class Catalog:
         if "position_angle" in cols:
             angle = cols.values("position_angle", u.deg) * (np.pi / 180)
             bad |= np.isinf(angle)
-            angle[bad] = np.nan
         shift = np.zeros((n, 2))
         for i, name in enumerate(("dx", "dy")):
             if name in cols:

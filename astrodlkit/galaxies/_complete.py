@@ -46,9 +46,14 @@ def completed(
     def joined(name: str) -> NDArray:
         return np.concatenate([getattr(part, name) for part in parts])
 
-    conditions, fluxes = joined("conditions"), joined("fluxes")
+    def filled(given: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+        # Values of rows that are not drawn are not mended.
+        return np.where(np.isnan(given), joined(name), given)
+
+    conditions, angle = filled(catalog.conditions, "conditions"), filled(catalog.angle, "angle")
+    fluxes = joined("fluxes")
     new: dict[str, Any] = {name: conditions[:, i] for i, name in enumerate(spec.conditions)}
-    new["position_angle"] = (joined("angle") * u.rad).to(u.deg)
+    new["position_angle"] = (angle * u.rad).to(u.deg)
     for i, band in enumerate(catalog.planes):
         new[f"flux_{band}"] = fluxes[:, i] * catalog.unit
     new["latent"] = joined("latent")
@@ -56,8 +61,8 @@ def completed(
     cols = Columns(catalog.table, None, ())
     for meaning, values in new.items():
         name = names.get(meaning, meaning)
-        # What is known stays to the last digit.
-        if name not in cols or cols.missing(name).any():
+        # What is known stays to the last digit; a gap in latent variables is a bad row.
+        if name not in cols or (meaning != "latent" and cols.missing(name).any()):
             result[name] = values
     flags = Column(catalog.flags | joined("flags"), description=ABOUT_FLAGS)
     if "flags" in result.colnames and result["flags"].info.description != ABOUT_FLAGS:

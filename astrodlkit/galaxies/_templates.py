@@ -102,12 +102,12 @@ def make_galaxies(
                 f"shape is {catalog.latent.shape}"
             )
         latent = np.where(np.isfinite(catalog.latent[here]), catalog.latent[here], 0)
-    given_angle = catalog.angle[here]
-    angle = np.where(np.isnan(given_angle), angle, given_angle)
-    low, high = np.array(list(spec.domain.values())).T
-    given = catalog.conditions[here]
     # Of rows that are not drawn nothing is known.
-    given = np.where((catalog.flags[here] & Flag.NO_RESULT)[:, None] != 0, np.nan, given)
+    unknown = (catalog.flags[here] & Flag.NO_RESULT) != 0
+    given_angle = catalog.angle[here]
+    angle = np.where(unknown | np.isnan(given_angle), angle, given_angle)
+    low, high = np.array(list(spec.domain.values())).T
+    given = np.where(unknown[:, None], np.nan, catalog.conditions[here])
     answers = run_network(
         lambda asked, uniform: (module.complete(asked, uniform),),
         device,

@@ -82,6 +82,20 @@ class TestComplete:
         assert not np.isnan(complete["n"]).any()
         assert complete["n"][0] == 1
 
+    def test_bad_values_are_as_they_were(self, lively, table):
+        table["latent"] = lively.complete(table, rng=3)["latent"]
+        table["latent"][3] = np.nan
+        table["axis_ratio"][1:3] = 1.5, np.nan
+        table["position_angle"][2:5] = [np.nan, 20, np.inf] * u.deg
+        complete = lively.complete(table, rng=3)
+        for name in ("latent", "axis_ratio", "position_angle"):
+            gaps = np.isnan(table[name]) & (name != "latent")
+            assert_allclose(complete[name][~gaps], table[name][~gaps], rtol=1e-14)
+            assert np.isfinite(complete[name][gaps]).all()
+        bad = (complete["flags"] & Flag.NO_RESULT) != 0
+        assert_array_equal(bad, [False, True, False, True, True])
+        assert_array_equal(lively.complete(complete)["flags"], complete["flags"])
+
     def test_more_rows_than_are_made_at_once(self, lively):
         n = 300
         table = QTable({"mag": np.full(n, 20.0), "half_light_radius": np.ones(n) * u.arcsec})
