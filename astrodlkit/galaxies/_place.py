@@ -16,7 +16,7 @@ from ..cutouts._grids import (
     sky_to_lonlat,
 )
 
-__all__ = ["on_image", "on_sky", "sky_jacobian", "to_pixel"]
+__all__ = ["elongation", "on_image", "on_sky", "sky_jacobian", "to_pixel"]
 
 # Of a WCS without a shape: as far out as any image reaches.
 _FAR = (10**7, 10**7)
@@ -52,6 +52,12 @@ def sky_jacobian(
         return sphere.lon.deg, sphere.lat.deg
 
     return local_jacobian(to_lonlat, x, y)
+
+
+def elongation(jacobian: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much longer pixels are in x than in y, shape (n,) from (n, 2, 2)."""
+    in_x, in_y = np.moveaxis(np.hypot(jacobian[:, 0], jacobian[:, 1]), -1, 0)
+    return np.asarray(in_x / in_y)
 
 
 def to_pixel(wcs: WCS, positions: SkyCoord) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

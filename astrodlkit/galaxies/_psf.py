@@ -22,6 +22,8 @@ MOFFAT_BETA = 3.5
 
 # How far the sum may be from 1, and the centroid from the middle in pixels, before it is said.
 _NORMALISED, _CENTRED = 0.01, 0.1
+# How much longer in one direction pixels may be to be taken for square.
+_SQUARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def galsim() -> Any:
     return import_optional("galsim", extra="galsim", purpose="to draw galaxies")
 
 
-def read_psfs(psf: Any, bands: Sequence[str], scale: float) -> list[Psf]:
+def read_psfs(psf: Any, bands: Sequence[str], scale: float, stretch: float = 1.0) -> list[Psf]:
     """
     Read the argument ``psf``.
 
@@ -61,7 +63,9 @@ def read_psfs(psf: Any, bands: Sequence[str], scale: float) -> list[Psf]:
     bands : sequence of str
         The user's.
     scale : float
-        Arcseconds a pixel.
+        Arcseconds a pixel, the root of its area.
+    stretch : float
+        How much longer a pixel is in x than in y.
 
     Returns
     -------
@@ -69,14 +73,14 @@ def read_psfs(psf: Any, bands: Sequence[str], scale: float) -> list[Psf]:
         One for each band, the same object where it is the same.
     """
     if not isinstance(psf, Mapping):
-        return [_read(psf, scale)] * len(bands)
+        return [_read(psf, scale, stretch)] * len(bands)
     missing = [band for band in bands if band not in psf]
     if missing:
         raise ValueError(f"psf has no PSF for the bands {missing}, only for {list(psf)}")
-    return [_read(psf[band], scale) for band in bands]
+    return [_read(psf[band], scale, stretch) for band in bands]
 
 
-def _read(psf: Any, scale: float) -> Psf:
+def _read(psf: Any, scale: float, stretch: float) -> Psf:
     gs = galsim()
     if psf is None:
         return Psf()
@@ -85,10 +89,10 @@ def _read(psf: Any, scale: float) -> Psf:
             raise ValueError(f"psf must have a positive flux, got {psf.flux}")
         if abs(psf.flux - 1) > _NORMALISED:
             _say_normalised(psf.flux)
-        return Psf(psf.withFlux(1).dilate(1 / scale))
+        return Psf(_stretched(psf.withFlux(1).dilate(1 / scale), stretch))
     if isinstance(psf, u.Quantity) and psf.isscalar:
         if psf.unit.is_equivalent(u.pix):
-            fwhm = psf.to_value(u.pix)
+            fwhm, stretch = psf.to_value(u.pix), 1.0
         else:
             try:
                 fwhm = psf.to_value(u.arcsec) / scale
@@ -98,8 +102,15 @@ def _read(psf: Any, scale: float) -> Psf:
                 ) from exc
         if not (np.isfinite(fwhm) and fwhm > 0):
             raise ValueError(f"psf must be a positive width, got {psf}")
-        return Psf(gs.Moffat(beta=MOFFAT_BETA, fwhm=fwhm))
+        return Psf(_stretched(gs.Moffat(beta=MOFFAT_BETA, fwhm=fwhm), stretch))
     return Psf(_from_image(psf, gs), has_pixel=True)
+
+
+def _stretched(profile: Any, stretch: float) -> Any:
+    """What a profile on square pixels is on pixels that are longer in x, of the same area."""
+    if abs(stretch - 1) < _SQUARE:
+        return profile
+    return profile.transform(stretch**-0.5, 0, 0, stretch**0.5)
 
 
 def _from_image(psf: Any, gs: Any) -> Any:

@@ -18,7 +18,7 @@ from ..cutouts._sizes import read_pixel_scale, read_shape
 from ..specs import TemplateSpec
 from ._catalog import Catalog
 from ._noise import Noise, NoiseModel
-from ._place import on_image, on_sky, sky_jacobian, to_pixel
+from ._place import elongation, on_image, on_sky, sky_jacobian, to_pixel
 from ._psf import Psf, read_psfs
 
 __all__ = ["Request"]
@@ -89,7 +89,9 @@ class Request:
         n, bands, flags = len(catalog), tuple(catalog.planes), catalog.flags.copy()
         image = celestial(wcs, "wcs")
         positions, jacobian, scale, place = _where(catalog, pixel_scale, image, flags)
-        psfs = read_psfs(psf, bands, scale)
+        good = np.isfinite(jacobian).all(axis=(1, 2))
+        stretch = float(np.median(elongation(jacobian[good]))) if good.any() else 1.0
+        psfs = read_psfs(psf, bands, scale, stretch)
         shape = _default_shape(catalog, spec, scale, psfs) if shape is None else read_shape(shape)
         shift = catalog.shift
         grid: TangentGrid | ParentGrid | None = None
@@ -102,7 +104,6 @@ class Request:
                 raise TypeError(f"noise must be a NoiseModel or None, got {noise!r}")
             noise = noise.on(catalog.unit, scale, bands)
         inverse = np.full((n, 2, 2), np.nan)
-        good = np.isfinite(jacobian).all(axis=(1, 2))
         inverse[good] = np.linalg.inv(jacobian[good])
         return cls(
             catalog=catalog,

@@ -12,7 +12,7 @@ from .._flags import Flag
 from ..cutouts._grids import mean_scale
 from ._draw import draw
 from ._paste import overlap
-from ._place import sky_jacobian
+from ._place import elongation, sky_jacobian
 from ._psf import Psf, galsim, read_psfs
 
 __all__ = ["add_stars"]
@@ -61,7 +61,10 @@ def add_stars(
         raise ValueError("psf is missing: n_stars needs one, such as 0.7 * u.arcsec")
     ny, nx = light.shape
     fluxes = _fluxes(flux, n, unit, rng)
-    (profile,) = read_psfs(psf, (band,), 3600 * _scale(wcs, light.shape))
+    middle_x, middle_y = (np.array([(length - 1) / 2]) for length in (nx, ny))
+    jacobian = sky_jacobian(wcs, middle_x, middle_y, ICRS())
+    scale, stretch = 3600 * mean_scale(jacobian)[0], elongation(jacobian)[0]
+    (profile,) = read_psfs(psf, (band,), float(scale), float(stretch))
     side = _side(profile)
     x, y = rng.uniform(-0.5, nx - 0.5, n), rng.uniform(-0.5, ny - 0.5, n)
     on_image, flags = np.zeros(n), np.zeros(n, np.int32)
@@ -104,12 +107,6 @@ def _fluxes(flux: Any, n: int, unit: u.UnitBase, rng: np.random.Generator) -> ND
         low, high = np.sort(np.log(values)).tolist()
         return np.exp(rng.uniform(low, high, n))
     return np.broadcast_to(values, n).copy()
-
-
-def _scale(wcs: WCS, shape: tuple[int, int]) -> float:
-    """Degrees a pixel in the middle of an image."""
-    y, x = (np.array([(length - 1) / 2]) for length in shape)
-    return float(mean_scale(sky_jacobian(wcs, x, y, ICRS()))[0])
 
 
 def _side(psf: Psf) -> int:

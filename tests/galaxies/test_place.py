@@ -8,7 +8,7 @@ from astropy.nddata import CCDData
 from astropy.wcs import WCS, Sip
 from numpy.testing import assert_allclose
 
-from astrodlkit import Flag, extract_cutouts
+from astrodlkit import Flag, extract_cutouts, insert_cutouts
 
 
 def image_wcs(angle=30.0, scale=0.25, *, mirror=False, frame="ICRS", sip=False):
@@ -99,6 +99,28 @@ def test_a_smaller_pixel_has_less_light(profiles, sky, options):
     ratio = coarse.data.max((1, 2, 3)) / fine.data.max((1, 2, 3))
     assert ((ratio > 2) & (ratio < 4.05)).all()
     assert_allclose(coarse.meta["astrodlkit"]["pixel_scale"], 0.5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("stars", [False, True])
+def test_a_psf_is_round_on_the_sky_where_pixels_are_not_square(profiles, sky, stars):
+    galsim = pytest.importorskip("galsim")
+    # Pixels are twice as long in y as in x; the shear makes the PSF twice as long in x again.
+    wcs = image_wcs(angle=0)
+    wcs.wcs.cd = wcs.wcs.cd @ np.diag([0.8, 1.6])
+    sheared = galsim.Gaussian(fwhm=2).shear(g1=1 / 3, g2=0)
+    sky["half_light_radius"] = 0.02 * u.arcsec
+    options = {"wcs": wcs, "shape": 90, "rng": 1}
+    for psf, ratio in ((8 * u.pix, 1), (2 * u.arcsec, 0.5), (sheared, 0.25)):
+        stamp = profiles.simulate(sky[3:4], psf=psf, **options).data[0, 0]
+        if stars:
+            image = CCDData(np.zeros((90, 90)), unit="nJy", wcs=wcs)
+            star = {"n_stars": 1, "star_flux": 1 * u.nJy, "psf": psf, "rng": 0}
+            stamp = insert_cutouts(image, profiles.simulate(sky[:0], **options), **star)[0].data
+        y, x = np.unravel_index(stamp.argmax(), stamp.shape)
+        found = galsim.hsm.FindAdaptiveMom(
+            galsim.Image(stamp.astype(float)), guess_centroid=galsim.PositionD(x + 1, y + 1)
+        ).observed_shape
+        assert_allclose([found.g1, found.g2], [(1 - ratio) / (1 + ratio), 0], atol=0.02)
 
 
 def test_pixel_positions_on_an_image(profiles, sky, options):
