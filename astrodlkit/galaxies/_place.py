@@ -16,7 +16,7 @@ from ..cutouts._grids import (
     sky_to_lonlat,
 )
 
-__all__ = ["elongation", "on_image", "on_sky", "sky_jacobian", "to_pixel"]
+__all__ = ["elongation", "moved", "on_image", "on_sky", "sky_jacobian", "to_pixel"]
 
 # Of a WCS without a shape: as far out as any image reaches.
 _FAR = (10**7, 10**7)
@@ -64,6 +64,47 @@ def to_pixel(wcs: WCS, positions: SkyCoord) -> tuple[NDArray[np.float64], NDArra
     """0-based x and y of positions on an image; NaN where they are not on its projection."""
     lon, lat = sky_to_lonlat(wcs, positions)
     return lonlat_to_pixel(wcs, lon, lat, wcs.array_shape or _FAR)
+
+
+def moved(
+    positions: SkyCoord, shift: NDArray[np.float64], jacobian: NDArray[np.float64], wcs: WCS | None
+) -> SkyCoord:
+    """
+    Positions moved by pixels of their stamps, or of an image.
+
+    Parameters
+    ----------
+    positions : `~astropy.coordinates.SkyCoord`, shape (n,)
+        On the sky.
+    shift : ndarray, shape (n, 2)
+        By how much in x and y.
+    jacobian : ndarray, shape (n, 2, 2)
+        Arcseconds east and north (of ICRS) by pixel.
+    wcs : `~astropy.wcs.WCS` or None
+        Of the image.
+
+    Returns
+    -------
+    positions : `~astropy.coordinates.SkyCoord`, shape (n,)
+        In the same frame; those that are not moved are the same.
+    """
+    rows = np.flatnonzero(np.isfinite(shift).all(axis=1) & shift.any(axis=1))
+    if not len(rows):
+        return positions
+    if wcs is not None:
+        x, y = to_pixel(wcs, positions[rows]) + shift[rows].T
+        lon, lat = pixel_to_lonlat(wcs, x, y)
+        new = SkyCoord(lon, lat, unit=u.deg, frame=wcs_to_celestial_frame(wcs))
+    else:
+        east, north = np.radians(np.einsum("nij,nj->in", jacobian[rows], shift[rows]) / 3600)
+        # The stamps are tangent planes.
+        new = positions[rows].icrs.directional_offset_by(
+            np.arctan2(east, north) * u.rad, np.arctan(np.hypot(east, north)) * u.rad
+        )
+    old, new = positions.spherical, new.transform_to(positions.frame).spherical
+    lon, lat = old.lon.deg.copy(), old.lat.deg.copy()
+    lon[rows], lat[rows] = new.lon.deg, new.lat.deg
+    return SkyCoord(lon, lat, unit=u.deg, frame=positions.frame.replicate_without_data())
 
 
 def on_sky(positions: SkyCoord, shape: tuple[int, int], scale: float) -> TangentGrid:

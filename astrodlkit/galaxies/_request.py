@@ -18,7 +18,7 @@ from ..cutouts._sizes import read_pixel_scale, read_shape
 from ..specs import TemplateSpec
 from ._catalog import Catalog
 from ._noise import Noise, NoiseModel
-from ._place import elongation, on_image, on_sky, sky_jacobian, to_pixel
+from ._place import elongation, moved, on_image, on_sky, sky_jacobian, to_pixel
 from ._psf import Psf, read_psfs
 
 __all__ = ["Request"]
@@ -99,6 +99,8 @@ class Request:
             grid, shift = on_image(image, place + shift, shape, len(bands))
         elif positions is not None:
             grid = on_sky(positions, shape, scale)
+        if positions is not None:
+            positions = moved(positions, catalog.shift, jacobian, image)
         if noise is not None:
             if not isinstance(noise, NoiseModel):
                 raise TypeError(f"noise must be a NoiseModel or None, got {noise!r}")

@@ -97,8 +97,9 @@ def simulate_galaxies(
     Returns
     -------
     cutouts : `~astrodlkit.Cutouts`, n x c x ny x nx
-        Stamps, with a variance if there is noise, and a WCS if the table has
-        sky positions. Rows that cannot be drawn are masked. Flags are
+        Stamps, with a variance if there is noise, and a WCS and the galaxies'
+        positions if the table has sky positions. Rows that cannot be drawn are
+        masked. Flags are
 
         * ``invalid_value`` and ``invalid_size``, with ``no_result``: a value of
           the row means nothing, or the size is far too large for the pixels;
@@ -170,7 +171,8 @@ def simulate_galaxies(
         ``ra`` and ``dec``, ``position`` (a SkyCoord), ``x`` and ``y``, or others as
         for `~astrodlkit.extract_cutouts`.
     ``dx``, ``dy``
-        Of the galaxy from the middle of its stamp, in pixels.
+        Of the galaxy from the middle of its stamp, in pixels; with ``wcs`` from its
+        position, and the stamp follows.
     ``latent``
         Latent variables, as `GalaxySimulator.complete` and
         `GalaxySimulator.encode` give.

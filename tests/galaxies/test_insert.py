@@ -120,6 +120,23 @@ def test_resampled_they_are_as_if_they_were_drawn_there(alone, fitting):
     assert_allclose(ours.data, drawn.data, atol=2e-3 * drawn.data.max())
 
 
+@pytest.mark.parametrize("name", ["same", "turned", "distorted"])
+@pytest.mark.parametrize("drawn_there", [True, False])
+def test_galaxies_off_the_middle_are_where_the_truth_says(profiles, sky, name, drawn_there):
+    wcs = WCSS[name]
+    sky["coord"] = SkyCoord(wcs.pixel_to_world(*PLACES)).galactic
+    sky["dx"], sky["dy"] = [6.0, 0, 0, 0, 0] * u.pix, [-4.5, 0, 0, 0, 0] * u.pix
+    place = {"wcs": wcs} if drawn_there else {"pixel_scale": 0.2 * u.arcsec}
+    stamps = profiles.simulate(sky, psf=0.7 * u.arcsec, shape=64, rng=3, **place)
+    assert stamps.positions[1:].separation(sky["coord"][1:]).max() < 1e-9 * u.arcsec
+    image, truth = insert_cutouts(blank(wcs), stamps)
+    found = centroid(image.data, truth["x"][0], truth["y"][0])
+    assert_allclose(found, [truth["x"][0], truth["y"][0]], atol=0.03)
+    assert_allclose(wcs.world_to_pixel(truth["position"][0]), found, atol=0.03)
+    if drawn_there:
+        assert_allclose(found, PLACES[:, 0] + [6.0, -4.5], atol=0.03)
+
+
 def test_edges_and_beyond(profiles, table, options):
     wcs = image_wcs()
     places = [[0.0, 299.4, 150.0, -500.0, 150.0], [120.0, 239.3, -20.0, 120.0, 120.0]]
