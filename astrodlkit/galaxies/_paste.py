@@ -121,7 +121,7 @@ class StampsOnImage:
             Of the spline, if it has to be resampled.
         power : int
             Of a pixel's area that the values go with: 1 for light, 2 for its
-            variance (1 beyond the stamp's area), 0 for what has no sum.
+            variance (1 beyond the stamp's area), 0 for a mean.
 
         Returns
         -------
@@ -134,7 +134,7 @@ class StampsOnImage:
             return plane[ys.start - y0 : ys.stop - y0, xs.start - x0 : xs.stop - x0]
         _, _, area = self._inside(row, region)
         # A pixel that is larger than the stamp's is the mean of several places.
-        fine = int(np.ceil(np.sqrt(np.median(area)) - 0.05)) if power else 1
+        fine = int(np.ceil(np.sqrt(np.median(area)) - 0.05))
         steps = (np.arange(fine) + 0.5) / fine - 0.5
         filtered = spline_filter(plane, order) if order > 1 else plane
         total, (ny, nx) = np.zeros(area.shape), plane.shape

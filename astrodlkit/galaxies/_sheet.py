@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from astropy.nddata import NDData, VarianceUncertainty
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, uniform_filter
 
 from .._flags import Flag
 from ..cutouts import Cutouts
@@ -15,6 +16,9 @@ from ._noise import poisson
 from ._paste import StampsOnImage
 
 __all__ = ["Sheet"]
+
+# Part of a pixel's light from masked ones from which on it is masked too.
+_TOUCHED = 1e-3
 
 
 @dataclass
@@ -75,14 +79,20 @@ class Sheet:
             flags |= Flag.PARTIAL_OVERLAP
         if not places.aligned[row]:
             flags |= Flag.RESAMPLED
+        if masked.any():
+            # A hole would ring in the spline.
+            known = distance_transform_edt(masked, return_distances=False, return_indices=True)
+            plane = plane[tuple(known)]
+            plane = np.where(masked, uniform_filter(plane, 3), plane)
         moved = places.moved(row, region, plane)
+        if masked.any():
+            part = places.moved(row, region, masked.astype(np.float64), order=1, power=0)
+            moved = np.where(part > _TOUCHED, 0, moved)
+            self.bad[region] |= part > _TOUCHED
         self.light[region] += moved
         if self.variance is not None and cutouts.variance is not None:
             noise = np.where(masked, 0, cutouts.variance[row, band]) * factor**2
             self.variance[region] += places.moved(row, region, noise, order=1, power=2)
-        if masked.any():
-            where = places.moved(row, region, masked.astype(np.float64), order=0, power=0)
-            self.bad[region] |= where > 0
         return total, float(moved.sum(dtype=np.float64)), flags
 
     def count(self, gain: float, rng: np.random.Generator) -> None:

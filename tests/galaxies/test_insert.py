@@ -266,6 +266,23 @@ def test_masked_pixels_and_rows(fitting):
     assert_allclose(result.data.sum(), np.nansum(truth["flux_on_image"].value), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["turned", "fine", "coarse"])
+def test_a_masked_pixel_is_masked_and_leaves_the_light_beside_it(alone, name):
+    places = {"bands": alone.bands, "positions": alone.positions[1:2], "wcs": alone._grid[1:2]}
+    mask = alone.mask[1:2].copy()
+    mask[0, 0, 24, 26] = True
+    holed = Cutouts(alone.data[1:2], unit="nJy", mask=mask, **places)
+    result, truth = insert_cutouts(blank(WCSS[name]), holed)
+    whole, _ = insert_cutouts(blank(WCSS[name]), alone[1:2])
+    x, y = WCSS[name].world_to_pixel(alone.image(1, "r").wcs.pixel_to_world(26, 24))
+    assert result.mask[round(float(y)), round(float(x))]
+    assert result.mask.sum() < 20
+    assert not result.data[result.mask].any()
+    off = np.where(result.mask, 0, result.data - whole.data)
+    assert np.abs(off).max() < 0.02 * whole.data.max()
+    assert_allclose(truth["flux_on_image"][0].value, result.data.sum(), rtol=1e-5)
+
+
 def test_a_band_is_chosen(profiles, sky, options):
     stamps = profiles.simulate(sky, bands=("g", "r"), **options)
     red, _ = insert_cutouts(blank(image_wcs()), stamps, band="r")
