@@ -8,7 +8,7 @@ from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 from astropy.table import QTable, Table
 from numpy.typing import NDArray
 
-__all__ = ["PixelPositions", "read_positions", "read_table"]
+__all__ = ["PixelPositions", "first_pixel", "read_positions", "read_table"]
 
 PixelPositions: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -121,6 +121,12 @@ def read_positions(positions: Any, *, prefer_sky: bool = True) -> SkyCoord | Pix
         f"positions has no columns known as positions, only {table.colnames}; name them "
         "'ra' and 'dec', or 'x' and 'y' (0-based pixels), or pass a SkyCoord"
     )
+
+
+def first_pixel(x: str, y: str) -> int:
+    """Number of an image's first pixel in columns of these names, 0 where they say nothing."""
+    known = {(name_x, name_y): first for name_x, name_y, first in _PIXEL_COLUMNS}
+    return known.get((x.lower(), y.lower()), 0)
 
 
 def _flat(coords: SkyCoord) -> SkyCoord:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .._flags import Flag
 from ..cutouts import read_positions, read_table
+from ..cutouts._positions import first_pixel
 from ..specs import TemplateSpec
 from ._classes import VOTES, read_classes
 from ._columns import Columns
@@ -303,7 +304,9 @@ def _positions(cols: Columns) -> Any:
     for pair, unit in ((("ra", "dec"), u.deg), (("x", "y"), u.pix)):
         if not cols.names.keys() & set(pair):
             continue
-        values = [cols.values(cols.first(meaning), unit) * unit for meaning in pair]
+        # SExtractor's names say where it counts from, whether they are named or found.
+        first = first_pixel(*map(cols.name, pair))
+        values = [(cols.values(cols.first(meaning), unit) - first) * unit for meaning in pair]
         return read_positions(QTable(values, names=pair))
     try:
         return read_positions(cols.table)

@@ -168,8 +168,9 @@ def simulate_galaxies(
         ``sersic_index``, ``concentration``, ``g_r``, ... by their names on the card
         (``describe_model(name).templates.conditions``).
     positions
-        ``ra`` and ``dec``, ``position`` (a SkyCoord), ``x`` and ``y``, or others as
-        for `~astrodlkit.extract_cutouts`.
+        ``ra`` and ``dec``, ``position`` (a SkyCoord), ``x`` and ``y`` (0-based pixels
+        of ``wcs``; 1-based in columns named as SExtractor does), or others as for
+        `~astrodlkit.extract_cutouts`.
     ``dx``, ``dy``
         Of the galaxy from the middle of its stamp, in pixels; with ``wcs`` from its
         position, and the stamp follows.

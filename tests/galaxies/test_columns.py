@@ -120,6 +120,14 @@ class TestPositions:
         stamps = profiles.simulate(table, wcs=wcs, columns={"x": "px", "y": "py"}, **options)
         assert_allclose(wcs.world_to_pixel(stamps.positions[0]), [3, 4], atol=1e-6)
 
+    def test_the_pixels_of_sextractor_begin_at_1_by_name_too(self, profiles, table, options):
+        table["X_IMAGE"], table["Y_IMAGE"] = 3.0, 4.0
+        del options["pixel_scale"]
+        wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -5e-5, "CDELT2": 5e-5})
+        for columns in (None, {"x": "X_IMAGE", "y": "Y_IMAGE"}):
+            stamps = profiles.simulate(table, wcs=wcs, columns=columns, **options)
+            assert_allclose(wcs.world_to_pixel(stamps.positions[0]), [2, 3], atol=1e-6)
+
     def test_half_a_pair_is_refused(self, profiles, table, options):
         table["alpha"] = 3.0
         with pytest.raises(ValueError, match="no column 'dec'"):
