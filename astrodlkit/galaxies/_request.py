@@ -149,9 +149,12 @@ def _where(
         lon, lat = pixel_to_lonlat(image, x, y)
         positions = SkyCoord(lon, lat, unit=u.deg, frame=wcs_to_celestial_frame(image))
     jacobian = 3600 * sky_jacobian(image, x, y, ICRS())
-    nowhere = ~np.isfinite(jacobian).all(axis=(1, 2))
+    scales = mean_scale(jacobian)
+    # So far out that a step of a pixel is lost in rounding there is no sky either.
+    nowhere = ~(np.isfinite(scales) & (scales > 0))
+    jacobian[nowhere] = np.nan
     flags[nowhere] |= Flag.INVALID_POSITION | Flag.NO_RESULT
-    scales = mean_scale(jacobian[~nowhere])
+    scales = scales[~nowhere]
     if not len(scales):
         ny, nx = image.array_shape or (1, 1)
         middle = np.array([(nx - 1) / 2]), np.array([(ny - 1) / 2])

@@ -6,7 +6,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.nddata import CCDData
 from astropy.wcs import WCS, Sip
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from astrodlkit import Flag, extract_cutouts, insert_cutouts
 
@@ -174,6 +174,17 @@ def test_no_position_is_a_flag(profiles, sky, options):
         assert stamps.flags[row] & Flag.NO_RESULT
     assert not stamps.flags[0] & Flag.NO_RESULT
     assert len(profiles.simulate(sky[:0], wcs=WCSS["turned"], **options)) == 0
+
+
+def test_pixels_beyond_all_images_are_a_flag(profiles, sky, options):
+    options.pop("pixel_scale")
+    sky.remove_column("coord")
+    sky["x"], sky["y"] = [200.0, 1e15, -1e20, 1e30, np.inf], 300.0
+    stamps = profiles.simulate(sky, wcs=WCSS["turned"], **options)
+    assert_array_equal((stamps.flags & Flag.INVALID_POSITION) != 0, [False, True, True, True, True])
+    assert_allclose(stamps.meta["astrodlkit"]["pixel_scale"], 0.25, rtol=1e-4)
+    alone = profiles.simulate(sky[:1], wcs=WCSS["turned"], **options)
+    assert_allclose(stamps.data[0], alone.data[0])
 
 
 def test_wrong_arguments_say_what_is_right(profiles, table, options):
