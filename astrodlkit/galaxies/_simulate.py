@@ -147,12 +147,12 @@ def simulate_galaxies(
 
     ``flux`` or ``mag``, needed
         Total flux with its unit (of flux density, or counts), or AB magnitude,
-        in the main band: r, or else the first of the bands. ``flux_g``, ``mag_g``,
-        ... are of one band. Bands without a column, and rows where it has none,
-        follow by colour. ``absolute_mag``, of the main band too, goes with
-        ``redshift``, without K correction. Of several columns for a band the
-        first in the order ``flux_r``, ``mag_r``, ``flux``, ``mag``,
-        ``absolute_mag`` counts, and the next where that is masked or NaN.
+        in the main band: that named r, or else the first of the bands, whatever of
+        the model's it is. ``flux_g``, ``mag_g``, ... are of one band. Bands without
+        a column, and rows where it has none, follow by colour. ``absolute_mag``, of
+        the main band too, goes with ``redshift``, without K correction. Of several
+        columns for a band the first in the order ``flux_r``, ``mag_r``, ``flux``,
+        ``mag``, ``absolute_mag`` counts, and the next where that is masked or NaN.
     ``half_light_radius``, needed
         Of the circle that has half of the light, an angle or (with
         ``redshift``) a proper length; or ``half_light_semimajor``, of the
