@@ -50,7 +50,8 @@ def to_json(meta: dict[str, Any]) -> str:
     text : str
         What `to_dict` gives.
     """
-    return json.dumps(to_dict(meta))
+    # Of a quote before a slash, astropy takes the end of a header card's text.
+    return json.dumps(to_dict(meta)).replace("'", "\\u0027")
 
 
 def from_json(text: str) -> dict[str, Any]:

@@ -71,6 +71,8 @@ def to_table(cutouts: "Cutouts") -> QTable:
         text = json.dumps(about, allow_nan=False)
     except (TypeError, ValueError) as exc:
         raise TypeError(f"meta can only be stored in JSON types: {exc}") from exc
+    # Of a quote before a slash, astropy takes the end of a FITS header card's text.
+    text = text.replace("'", "\\u0027")
     # Text, not a dict: stacking tables would merge the lists in it.
     return QTable(columns, meta={_META: text}, copy=False)
 

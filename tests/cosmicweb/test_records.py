@@ -34,6 +34,17 @@ def test_names_in_any_letters(emulator, tmp_path, name):
         assert fits.getheader(path)["COSMO"] == "?-Kosmos?"
 
 
+@every_format
+def test_quotes_and_slashes_in_a_cosmology(emulator, tmp_path, name):
+    if name.endswith("zarr"):
+        pytest.importorskip("zarr")
+    said = {"sigma8": 0.8, "file": "'/data/cosmo.ini'", "by": "D'Amico ' / others & \\"}
+    cosmology = FlatLambdaCDM(68, 0.3, name="mine / 'yours' / \"ours\"", meta=said)
+    path = emulator.stream(tmp_path / name, 1, cosmology=cosmology, **OPTIONS)
+    found = read_density_maps(path).meta["cosmology"]
+    assert (found.name, dict(found.meta)) == (cosmology.name, said)
+
+
 def test_what_cannot_be_written_of_a_cosmology(emulator, tmp_path):
     cosmology = FlatLambdaCDM(68, 0.3, meta={"sigma8": 0.8, "by": object()})
     message = r"cosmology cannot be written: its meta\['by'\] is <object .*>, which no file holds"

@@ -115,7 +115,7 @@ def test_table_survives_astropys_own_files(make_cutouts, kind, format, tmp_path)
 @pytest.mark.parametrize("n", [0, 5])
 def test_file_round_trip(make_cutouts, kind, suffix, n, tmp_path):
     cutouts = make_cutouts(kind, n)
-    cutouts.meta["survey"] = {"name": "it's  ours", "depth": [1.5, None]}
+    cutouts.meta["survey"] = {"name": "it's  ours", "in": "'/data/a'", "depth": [1.5, None]}
     path = tmp_path / f"cutouts.v1{suffix}"
     cutouts.write(path)
     again = Cutouts.read(str(path))
