@@ -125,7 +125,7 @@ def _column(values: Any) -> Column:
     kind = getattr(values.dtype, "kind", "O")
     if kind in "fiub" and not isinstance(values.dtype, np.dtype):
         plain = values.dtype.numpy_dtype
-        filled = values.fillna(0) if missing.any() else values
+        filled = values.fillna(plain.type(0)) if missing.any() else values
         array = filled.to_numpy(dtype=plain)
         return MaskedColumn(array, mask=missing) if missing.any() else Column(array)
     if kind in "fiub":

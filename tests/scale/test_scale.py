@@ -287,6 +287,8 @@ def test_table_of_other_columns(model):
             "thing": [{}, []],
             "day": pd.to_datetime(["2026-01-01", "2026-01-02"]),
             "fine": [True, False],
+            "sure": pd.array([True, None], dtype="boolean"),
+            "seen": pd.array([True, None], dtype="bool[pyarrow]"),
             "size": pd.array([1.0, None], dtype="double[pyarrow]"),
         },
         index=pd.Index([5, 6], name="id"),
@@ -299,6 +301,9 @@ def test_table_of_other_columns(model):
     assert table["thing"].dtype == object
     assert table["day"].dtype.kind == "M"
     assert table["fine"].dtype == bool
+    for name in ("sure", "seen"):
+        assert table[name].dtype == bool
+        assert table[name].mask.tolist() == [False, True]
     assert table["size"].unit == u.arcsec
     assert table["size"].mask.tolist() == [False, True]
     assert len(to_table(frame[:0], model=model)) == 0
