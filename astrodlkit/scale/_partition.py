@@ -115,7 +115,7 @@ def classify_block(cutouts: np.ndarray, start: int, job: Job) -> Any:
     Parameters
     ----------
     cutouts : `~numpy.ndarray`, shape (n, c, ny, nx) or (n, ny, nx)
-        The block.
+        The block; of a masked array with its mask.
     start : int
         Number of its first row.
     job : Job
@@ -131,5 +131,8 @@ def classify_block(cutouts: np.ndarray, start: int, job: Job) -> Any:
     pixels = np.asarray(cutouts)
     if "cutout" in job.units:
         pixels = pixels * job.units["cutout"]
-    result = job.predict(QTable({"cutout": pixels}, copy=False))
+    columns = {"cutout": pixels}
+    if np.ma.isMaskedArray(cutouts):
+        columns["cutout_mask"] = np.ma.getmaskarray(cutouts)
+    result = job.predict(QTable(columns, copy=False))
     return answers_frame(result, job.columns, pd.RangeIndex(start, start + len(pixels)))

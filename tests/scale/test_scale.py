@@ -13,7 +13,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 from numpy.testing import assert_allclose, assert_array_equal
 
-from astrodlkit import Flag
+from astrodlkit import Flag, decode_flags
 from astrodlkit import classify_cutouts as in_memory
 from astrodlkit.cutouts import TileIndex
 from astrodlkit.exceptions import MissingDependencyError, WeightsError
@@ -167,6 +167,20 @@ def test_array(model, shape):
     assert (result.dtypes == lazy.dtypes).all()
     cutouts = {"cutout": pixels * u.Unit("nmgy / arcsec2")}
     same(result, in_memory(cutouts, progress=False, **options))
+
+
+def test_masked_array(model):
+    pixels = np.random.default_rng(4).random((5, 3, 16, 16)).astype("f4")
+    pixels[2, :, 4, 5], pixels[3] = 1e6, 1e6
+    masked = da.ma.masked_greater(da.from_array(pixels, chunks=(2, 3, 16, 8)), 1)
+    options = {"model": model, "units": {"cutout": "nmgy / arcsec2"}}
+    result = classify_cutouts(masked, **options).compute()
+    assert [decode_flags(each) for each in result["flags"][2:4]] == [
+        ["masked_pixels"],
+        ["masked_pixels", "all_masked", "no_result"],
+    ]
+    table = QTable({"cutout": pixels * u.Unit("nmgy / arcsec2"), "cutout_mask": pixels > 1})
+    same(result, in_memory(table, model=model, progress=False))
 
 
 def test_array_of_other_kinds(model):
