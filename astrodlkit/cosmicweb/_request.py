@@ -21,6 +21,8 @@ __all__ = ["Request", "has_pixels", "read_grid", "wrong_pixel"]
 
 # Part by which the pixels asked for may differ from the model's.
 _TOLERANCE = 1e-3
+# Means of maps between which their voids and peaks are numbers in float32.
+_SCALES = 1e-35, 1e35
 # Smaller maps hold next to no wave.
 _LEAST = 16
 
@@ -83,7 +85,7 @@ class Request:
         cosmology, sigma8 = read_cosmology(cosmology, sigma8)
         ny, nx = shape
         box_size = (pixel[0] * ny, pixel[1] * nx)
-        return cls(
+        request = cls(
             card,
             spec,
             int(n),
@@ -95,6 +97,13 @@ class Request:
             read_seed(rng),
             _read_unit(unit),
         )
+        low, high = _SCALES
+        if not low < request.scale < high:
+            raise ValueError(
+                f"unit={request.unit} is beyond what float32 holds: the mean of the maps is "
+                f"{request.scale:.3g}; take one nearer to it, such as Msun / Mpc2"
+            )
+        return request
 
     @property
     def map_bytes(self) -> int:

@@ -138,6 +138,9 @@ def test_surface_density(emulator):
         mean = 0.30966 * Planck18.critical_density0 * 8 * u.Mpc
         assert_allclose(maps.data, plain.data * mean.to_value(unit), rtol=1e-5)
     assert_allclose(emulator.sample(unit=u.percent, **options).data, 100 * plain.data, rtol=1e-5)
+    for unit in ("g / Mpc2", "solMass / nm2"):
+        with pytest.raises(ValueError, match=f"unit={unit} is beyond what float32 holds"):
+            emulator.sample(unit=unit, **options)
 
 
 def test_coordinates(emulator):
