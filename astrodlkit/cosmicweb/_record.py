@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import astropy.cosmology.units as cu
 from astropy import units as u
 from astropy.cosmology import Cosmology
 from astropy.io.misc import yaml
@@ -70,12 +71,24 @@ def from_json(text: str) -> dict[str, Any]:
     """
     meta: dict[str, Any] = json.loads(text)
     try:
-        meta["cosmology"] = Cosmology.from_format(meta["cosmology"], format="yaml")
+        with u.add_enabled_units(cu):
+            meta["cosmology"] = yaml.yaml.load(meta["cosmology"], Loader=_Loader)
     except KeyError as exc:
         raise ValueError(f"the cosmology is of the class {exc}: import it before reading") from exc
     for name in _LENGTHS:
         meta[name] = meta[name] * u.Mpc
     return meta
+
+
+class _Loader(yaml.AstropyLoader):
+    """
+    Fills what is nested at once.
+
+    astropy's ``from_format`` copies the meta of a cosmology when the lists in it are empty yet.
+    """
+
+    def construct_mapping(self, node: Any, deep: bool = True) -> dict[Any, Any]:
+        return super().construct_mapping(node, deep=deep)
 
 
 def _write_cosmology(cosmology: Cosmology) -> str:

@@ -3,6 +3,7 @@
 import shutil
 from types import SimpleNamespace
 
+import astropy.cosmology.units as cu
 import h5py
 import numpy as np
 import pytest
@@ -43,6 +44,13 @@ def test_quotes_and_slashes_in_a_cosmology(emulator, tmp_path, name):
     path = emulator.stream(tmp_path / name, 1, cosmology=cosmology, **OPTIONS)
     found = read_density_maps(path).meta["cosmology"]
     assert (found.name, dict(found.meta)) == (cosmology.name, said)
+
+
+def test_lists_in_a_cosmology(emulator, tmp_path):
+    said = {"sigma8": 0.8, "by": ["Kim", ["Lee"]], "prior": {"n": (0.9, 1)}, "z": 7 * cu.redshift}
+    cosmology = FlatLambdaCDM(68, 0.3, meta=said)
+    path = emulator.stream(tmp_path / "a.fits", 1, cosmology=cosmology, **OPTIONS)
+    assert dict(read_density_maps(path).meta["cosmology"].meta) == said
 
 
 def test_what_cannot_be_written_of_a_cosmology(emulator, tmp_path):
