@@ -3,9 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+from astropy import units as u
 from numpy.typing import ArrayLike, NDArray
 
-from ._measured import Measured, share
+from ._maps import read_bins
+from ._measured import Measured, read_numbers, share
 
 __all__ = [
     "ReliabilityCurve",
@@ -23,7 +25,8 @@ def accuracy(predicted: ArrayLike, truth: ArrayLike) -> Measured:
     Parameters
     ----------
     predicted, truth : array_like, shape (n,)
-        Classes, as names or numbers.
+        Classes, as names or numbers. Rows whose truth is masked are left out; a
+        prediction that is masked is not right.
 
     Returns
     -------
@@ -33,7 +36,7 @@ def accuracy(predicted: ArrayLike, truth: ArrayLike) -> Measured:
     Raises
     ------
     ValueError
-        If the shapes differ, or there is no row.
+        If the shapes differ, or no truth is known.
 
     Examples
     --------
@@ -42,12 +45,13 @@ def accuracy(predicted: ArrayLike, truth: ArrayLike) -> Measured:
     >>> print(f"{value:.2f} +- {error:.2f}, {n} rows")
     0.75 +- 0.22, 4 rows
     """
-    predicted, truth = np.asarray(predicted), np.asarray(truth)
-    if predicted.shape != truth.shape or truth.ndim != 1:
+    given, true = np.asarray(predicted), np.asarray(truth)
+    if given.shape != true.shape or true.ndim != 1:
         raise ValueError(
-            f"predicted and truth must have one shape (n,), got {predicted.shape} and {truth.shape}"
+            f"predicted and truth must have one shape (n,), got {given.shape} and {true.shape}"
         )
-    return share(predicted == truth)
+    right = (given == true) & ~np.ma.getmask(predicted)
+    return share(right[np.broadcast_to(~np.ma.getmask(truth), right.shape)])
 
 
 class ReliabilityCurve(NamedTuple):
@@ -93,8 +97,8 @@ def reliability_curve(
     Raises
     ------
     ValueError
-        If the shapes differ, there is no row, or a probability is outside
-        the bins.
+        If the shapes differ, there is no row, a probability is outside the bins
+        or something is NaN or masked, or edges do not increase.
 
     Examples
     --------
@@ -103,19 +107,22 @@ def reliability_curve(
     >>> print(curve.probability, curve.accuracy, curve.n)
     [0.4  0.91] [0. 1.] [1 2]
     """
-    probability = np.asarray(probability, dtype=np.float64)
-    right = np.asarray(right, dtype=bool)
-    edges = np.linspace(0, 1, bins + 1) if isinstance(bins, int) else np.asarray(bins)
-    if probability.shape != right.shape or probability.ndim != 1 or not len(probability):
+    probability, correct = read_numbers(probability), read_numbers(right)
+    edges = read_bins(bins, u.dimensionless_unscaled)
+    if isinstance(edges, int):
+        edges = np.linspace(0, 1, edges + 1)
+    if probability.shape != correct.shape or probability.ndim != 1 or not len(probability):
         raise ValueError(
             "probability and right must have one shape (n,) with n > 0, "
-            f"got {probability.shape} and {right.shape}"
+            f"got {probability.shape} and {correct.shape}"
         )
     if not ((probability >= edges[0]) & (probability <= edges[-1])).all():
         raise ValueError(f"probability must be from {edges[0]} to {edges[-1]} and not NaN")
+    if not np.isin(correct, (0, 1)).all():
+        raise ValueError("right must be true or false in each row, and not NaN or masked")
     place = np.clip(np.searchsorted(edges, probability, side="left") - 1, 0, None)
     parts = [place == bin_ for bin_ in np.unique(place)]
-    shares = [share(right[part]) for part in parts]
+    shares = [share(correct[part] == 1) for part in parts]
     return ReliabilityCurve(
         np.array([probability[part].mean() for part in parts]),
         np.array([each.value for each in shares]),
@@ -168,13 +175,20 @@ def area_under_roc(positive: ArrayLike, negative: ArrayLike) -> float:
     Parameters
     ----------
     positive, negative : array_like, shape (n,), (m,)
-        Scores.
+        Scores, one or more of each.
 
     Returns
     -------
     area : float
         Area under the curve of true against false positives: 1 where the
         score parts them, 0.5 where it says nothing.
+
+    Raises
+    ------
+    ValueError
+        If there is no score, or one is NaN or masked.
+    astropy.units.UnitConversionError
+        If the units do not go together.
 
     Examples
     --------
@@ -184,6 +198,10 @@ def area_under_roc(positive: ArrayLike, negative: ArrayLike) -> float:
     """
     from scipy.stats import mannwhitneyu
 
-    positive, negative = np.asarray(positive), np.asarray(negative)
+    unit = getattr(positive, "unit", None)
+    positive, negative = (read_numbers(each, unit) for each in (positive, negative))
+    for name, scores in (("positive", positive), ("negative", negative)):
+        if scores.ndim != 1 or not len(scores) or np.isnan(scores).any():
+            raise ValueError(f"{name} must be one score or more, shape (n,), and not NaN or masked")
     pairs = len(positive) * len(negative)
     return float(mannwhitneyu(positive, negative, method="asymptotic").statistic / pairs)

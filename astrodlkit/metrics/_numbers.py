@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._measured import Measured, share
+from ._measured import Measured, read_numbers, share
 
 __all__ = ["interval_coverage", "root_mean_square"]
 
@@ -15,9 +15,10 @@ def interval_coverage(truth: ArrayLike, low: ArrayLike, high: ArrayLike) -> Meas
     Parameters
     ----------
     truth : array_like, shape (n,) or (n, k)
-        What is true; NaN is left out.
+        What is true; NaN and what is masked are left out.
     low, high : array_like of the same shape
-        Ends of the intervals, which belong to them.
+        Ends of the intervals, which belong to them. Where ``truth`` has a unit, these
+        have one that converts to it.
 
     Returns
     -------
@@ -28,6 +29,8 @@ def interval_coverage(truth: ArrayLike, low: ArrayLike, high: ArrayLike) -> Meas
     ------
     ValueError
         If the shapes differ, or no truth is known.
+    astropy.units.UnitConversionError
+        If the units do not go together.
 
     Examples
     --------
@@ -35,7 +38,8 @@ def interval_coverage(truth: ArrayLike, low: ArrayLike, high: ArrayLike) -> Meas
     >>> interval_coverage([0.1, 0.5], [0.0, 0.6], [0.2, 0.8]).value
     0.5
     """
-    truth, low, high = (np.asarray(each, dtype=np.float64) for each in (truth, low, high))
+    unit = getattr(truth, "unit", None)
+    truth, low, high = (read_numbers(each, unit) for each in (truth, low, high))
     if not truth.shape == low.shape == high.shape:
         raise ValueError(
             f"truth, low and high must have one shape, got {truth.shape}, {low.shape} and "
@@ -43,9 +47,8 @@ def interval_coverage(truth: ArrayLike, low: ArrayLike, high: ArrayLike) -> Meas
         )
     known = np.isfinite(truth)
     inside = (truth >= low) & (truth <= high)
-    rows = known.reshape(len(truth), -1).any(axis=1)
     value = share(inside[known]).value
-    n = int(rows.sum())
+    n = int(known.any(axis=tuple(range(1, known.ndim))).sum())
     return Measured(value, float(np.sqrt(max(value * (1 - value), 1 / (4 * n)) / n)), n)
 
 
@@ -56,7 +59,7 @@ def root_mean_square(residuals: ArrayLike, *, n_bootstraps: int = 1000, rng: int
     Parameters
     ----------
     residuals : array_like, shape (n,) or (n, k)
-        Predictions less truths; rows with a NaN are left out.
+        Predictions less truths; rows with a NaN, or something masked, are left out.
     n_bootstraps : int
         Number of times that rows are drawn.
     rng : int or `numpy.random.Generator`
@@ -78,8 +81,8 @@ def root_mean_square(residuals: ArrayLike, *, n_bootstraps: int = 1000, rng: int
     >>> print(root_mean_square([0.1, -0.1, 0.1]).value)
     0.1
     """
-    residuals = np.asarray(residuals, dtype=np.float64)
-    squares = (residuals.reshape(len(residuals), -1) ** 2).mean(axis=1)
+    residuals = read_numbers(residuals, getattr(residuals, "unit", None))
+    squares = (residuals**2).mean(axis=tuple(range(1, residuals.ndim)))
     squares = squares[np.isfinite(squares)]
     n = len(squares)
     if n == 0:

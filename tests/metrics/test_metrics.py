@@ -1,7 +1,10 @@
 """Figures whose value is known, or follows from how the rows were drawn."""
 
+import astropy.units as u
 import numpy as np
 import pytest
+from astropy.table import MaskedColumn
+from astropy.utils.masked import Masked
 
 from astrodlkit.metrics import (
     accuracy,
@@ -49,6 +52,7 @@ def test_calibration_error_is_that_of_the_library(rng):
 def test_bins_are_numbers_or_edges():
     one = reliability_curve([0.0, 0.5, 1.0], [0, 1, 1], bins=2)
     other = reliability_curve([0.0, 0.5, 1.0], [0, 1, 1], bins=[0, 0.5, 1])
+    assert reliability_curve([0.0, 0.5, 1.0], [0, 1, 1], bins=np.int64(2)).n.tolist() == [2, 1]
     assert one.n.tolist() == other.n.tolist() == [2, 1]
 
 
@@ -78,6 +82,32 @@ def test_root_mean_square(rng):
     assert root_mean_square(residuals) == (value, error, n)
 
 
+def test_what_is_masked_is_no_number():
+    truth = MaskedColumn(["a", "b", "N/A"], mask=[False, False, True])
+    assert accuracy(["a", "a", "N/A"], truth)[::2] == (0.5, 2)
+    assert accuracy(truth, ["a", "b", "N/A"])[::2] == (pytest.approx(2 / 3), 3)
+    numbers = np.ma.array([0.5, 0.1, -999], mask=[False, False, True])
+    for masked in (numbers, MaskedColumn(numbers), Masked(numbers.data, numbers.mask) * u.m):
+        unit = getattr(masked, "unit", None) or 1
+        assert interval_coverage(masked, [0.2] * 3 * unit, [0.9] * 3 * unit)[::2] == (0.5, 2)
+        assert root_mean_square(masked)[::2] == (pytest.approx(np.sqrt(0.13)), 2)
+    for call in (
+        lambda: reliability_curve(np.ma.abs(numbers) / 1000, [1, 0, 1]),
+        lambda: reliability_curve([0.5, 0.1, 0.2], np.ma.array([1, 0, 0], mask=numbers.mask)),
+        lambda: area_under_roc(numbers, [0]),
+    ):
+        with pytest.raises(ValueError, match="not NaN"):
+            call()
+
+
+def test_units_convert():
+    assert interval_coverage([30] * u.arcsec, [0.4] * u.arcmin, [0.6] * u.arcmin).value == 1
+    assert area_under_roc([1] * u.m, [50] * u.cm) == 1
+    assert reliability_curve([90, 20] * u.percent, [1, 0]).probability.tolist() == [0.2, 0.9]
+    with pytest.raises(u.UnitConversionError):
+        interval_coverage([30] * u.arcsec, [0.4], [0.6])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -86,9 +116,16 @@ def test_root_mean_square(rng):
         (lambda: reliability_curve([], []), "n > 0"),
         (lambda: reliability_curve([1.5], [True]), "probability must be from"),
         (lambda: reliability_curve([np.nan], [True]), "not NaN"),
+        (lambda: reliability_curve([0.5], [np.nan]), "right must be true or false"),
+        (lambda: reliability_curve([0.5], [True], bins=np.int64(0)), "bins must be 1 or more"),
+        (lambda: reliability_curve([0.5], [True], bins=[0, 0.7, 0.3, 1]), "that increase"),
+        (lambda: area_under_roc([], [1]), "positive must be one score or more"),
+        (lambda: area_under_roc([1], [np.nan]), "negative must be one score or more"),
         (lambda: interval_coverage([1], [1, 2], [1]), "one shape"),
+        (lambda: interval_coverage([], [], []), "one row or more"),
         (lambda: interval_coverage([np.nan], [1], [1]), "one row or more"),
         (lambda: root_mean_square([np.nan]), "one row or more"),
+        (lambda: root_mean_square([]), "one row or more"),
     ],
 )
 def test_what_makes_no_sense(call, message):
