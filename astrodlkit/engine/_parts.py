@@ -295,6 +295,10 @@ def _has_rows(path: Path, rows: int) -> bool:
         return parquet.read_metadata(path).num_rows == rows
     except (FileNotFoundError, ArrowInvalid):
         return False
+    except OSError as exc:
+        if exc.errno is not None:
+            raise
+        return False  # its end is damaged: the system has a number for all else
 
 
 def _write_parquet(table: QTable, path: Path) -> None:

@@ -176,6 +176,13 @@ def test_a_part_that_is_no_part_is_made_again(tmp_path):
     (tmp_path / "part-00000002.parquet").unlink()
     write_parts(tmp_path, {}, 10, rows, part_size=4)
     assert contents(tmp_path) == before
+    # The end of the file says how long what describes it is.
+    path = tmp_path / "part-00000001.parquet"
+    whole = path.read_bytes()
+    start = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    path.write_bytes(whole[:start] + b"\xff" * 50 + whole[start + 50 :])
+    write_parts(tmp_path, {}, 10, rows, part_size=4)
+    assert contents(tmp_path) == before
 
 
 def test_another_run_is_refused(tmp_path):
