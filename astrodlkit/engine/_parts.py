@@ -71,7 +71,7 @@ class TableParts:
         _need_parquet()
         self.path = Path(path)
         try:
-            self.manifest: dict[str, Any] = json.loads((self.path / MANIFEST).read_text())
+            self.manifest = _read_manifest(self.path / MANIFEST)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f"{self.path} is no folder of results: it has no {MANIFEST}"
@@ -247,7 +247,7 @@ def _claim(folder: Path, manifest: Mapping[str, Any]) -> None:
     text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     path = folder / MANIFEST
     if path.exists():
-        if words := differences(json.loads(path.read_text()), json.loads(text)):
+        if words := differences(_read_manifest(path), json.loads(text)):
             raise ValueError(
                 f"output {folder} holds the results of another run, which differs in {words}. "
                 "Give another folder, or remove this one"
@@ -257,7 +257,17 @@ def _claim(folder: Path, manifest: Mapping[str, Any]) -> None:
     for left in folder.glob(".*.parquet.*"):  # what a killed run was writing
         left.unlink()
     if not path.exists():
-        write_durably(path, lambda part: part.write_text(text))
+        write_durably(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as exc:
+        raise ValueError(
+            f"{path} is damaged: {exc}; give another folder, or remove this one"
+        ) from exc
+    return manifest
 
 
 def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -195,6 +195,21 @@ def test_another_run_is_refused(tmp_path):
     assert contents(tmp_path) == before
 
 
+def test_a_manifest_in_any_letters(tmp_path, monkeypatch):
+    monkeypatch.setattr("io.text_encoding", lambda encoding, *_: encoding or "ascii")
+    for _ in range(2):
+        parts = write_parts(tmp_path, {"bands": ["σ"]}, 4, rows, part_size=4)
+        assert parts.manifest["bands"] == ["σ"]
+
+
+def test_a_damaged_manifest_is_named(tmp_path):
+    write_parts(tmp_path, {}, 4, rows, part_size=4)
+    (tmp_path / MANIFEST).write_text('{"format": 1,')
+    for call in (TableParts, lambda path: write_parts(path, {}, 4, rows, part_size=4)):
+        with pytest.raises(ValueError, match=f"{MANIFEST} is damaged: .*; give another folder"):
+            call(tmp_path)
+
+
 def test_folders_that_are_not_ours(tmp_path):
     (tmp_path / "mine.txt").write_text("important")
     with pytest.raises(FileExistsError, match=f"is not empty and has no {MANIFEST}"):
