@@ -55,7 +55,7 @@ def decode_flags(flags: ArrayLike) -> list[list[str]] | list[str]:
     -------
     names : list of str, or list of list of str
         Lower-case flag names, in the order of their bits; for a column, one
-        list per row.
+        list per row, which is empty where ``flags`` is masked.
 
     Raises
     ------
@@ -78,7 +78,8 @@ def decode_flags(flags: ArrayLike) -> list[list[str]] | list[str]:
     >>> decode_flags([0, 1])
     [[], ['no_overlap']]
     """
-    values = np.asarray(flags)
+    # Under the mask of joined tables are the flags of other rows.
+    values = np.ma.filled(flags, 0) if np.ma.isMaskedArray(flags) else np.asarray(flags)
     if values.size and values.dtype.kind not in "iu":
         raise TypeError(f"flags must be integers, got {values.dtype}")
     if values.ndim > 1:
