@@ -46,6 +46,7 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
                 "a folder"
             )
         check_output(output, tuple(TABLE_FORMATS), overwrite=args.overwrite)
+        _spare_images(args.files, catalog, output, fail)
     if args.gallery is not None:
         check_output(args.gallery, (".png",), overwrite=args.overwrite)
     sources: Any = catalog  # a folder's catalogue may be larger than the memory
@@ -107,6 +108,15 @@ def _inputs(args: argparse.Namespace, fail: Callable[[str], NoReturn]) -> tuple[
     if images and len(args.bands or ("image",)) != len(images):
         fail(f"--bands must name the {len(images)} images in order, for example --bands g,r,i")
     return images or None, catalog
+
+
+def _spare_images(
+    files: list[Path], catalog: Path | None, output: Path, fail: Callable[[str], NoReturn]
+) -> None:
+    """A catalogue may be replaced by itself with more columns; an image would be lost."""
+    images = [path for path in files if path != catalog]
+    if output.exists() and any(output.samefile(path) for path in images):
+        fail(f"OUT is one of the images: {output}")
 
 
 def _index(path: Path, bands: tuple[str, ...] | None, fail: Callable[[str], NoReturn]) -> TileIndex:

@@ -126,6 +126,15 @@ def test_overwrite(run, frames, sources, tmp_path):
     assert "class" in QTable.read(catalog).colnames
 
 
+def test_an_image_is_not_replaced(frames, sources, tmp_path, capsys):
+    image, catalog = tmp_path / "image.fits", tmp_path / "sources.ecsv"
+    image.write_bytes(frames[0].read_bytes())
+    sources.write(catalog)
+    errors = refused(capsys, "classify", image, catalog, "-o", image, "--overwrite")
+    assert f"OUT is one of the images: {image}" in errors
+    assert image.read_bytes() == frames[0].read_bytes()
+
+
 @pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize("where", ["image", "catalogue"])
 def test_a_damaged_file_is_one_line(run, frames, sources, tmp_path, where):
