@@ -49,11 +49,7 @@ def classify(args: argparse.Namespace, *, fail: Callable[[str], NoReturn]) -> No
         _spare_images(args.files, catalog, output, fail)
     if args.gallery is not None:
         check_output(args.gallery, (".png",), overwrite=args.overwrite)
-    sources: Any = catalog  # a folder's catalogue may be larger than the memory
-    if catalog is None:
-        sources = _detected(data[0])
-    elif not into_folder or not (catalog.is_dir() or catalog.suffix.lower() == ".parquet"):
-        sources = read_table_file(catalog)
+    sources = _sources(data, catalog, fail, lazily=into_folder)
 
     models = args.model or ["galaxyzoo2"]
     if args.gallery is not None and "class_probability" not in _columns(models[0]):
@@ -102,12 +98,24 @@ def _inputs(args: argparse.Namespace, fail: Callable[[str], NoReturn]) -> tuple[
     if catalog is not None:
         check_table_file(catalog)
     if len(images) == 1 and _is_table(images[0]):
-        if catalog is None:
-            fail("an index of images needs a catalogue")
         return _index(images[0], args.bands, fail), catalog
     if images and len(args.bands or ("image",)) != len(images):
         fail(f"--bands must name the {len(images)} images in order, for example --bands g,r,i")
     return images or None, catalog
+
+
+def _sources(
+    data: Any, catalog: Path | None, fail: Callable[[str], NoReturn], *, lazily: bool
+) -> Any:
+    """What is detected, or the catalogue: its path if it may be larger than the memory."""
+    if catalog is None:
+        return _detected(data[0])
+    if lazily and (catalog.is_dir() or catalog.suffix.lower() == ".parquet"):
+        return catalog
+    sources = read_table_file(catalog)
+    if data is None and {"path", "s_region"} <= set(sources.colnames):
+        fail("an index of images needs a catalogue")
+    return sources
 
 
 def _spare_images(

@@ -118,6 +118,9 @@ def test_wrong_usage(tiles, sources, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main([*command, f"{tmp_path}/out/", "--bands", "r,z"])
     assert "--bands r,z: the index of images has g, i, r" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["classify", str(tiles), "-o", f"{tmp_path}/out.ecsv"])
+    assert "an index of images needs a catalogue" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_there(tiles, sources, tmp_path):
