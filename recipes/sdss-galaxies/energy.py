@@ -24,12 +24,13 @@ class TextureDistance:
     network : GalaxyTemplateNetwork
         Which knows of what order conditions are.
     reader : Reader, optional
-        Whose features are textures too, and by how much its answers miss the conditions: those of
-        generated templates are to miss as those of real ones do, and nothing more is asked.
+        Whose features are textures too, and by how much its answers miss the conditions, in each
+        class: those of generated templates are to miss as those of real ones do, and no less.
     """
 
     def __init__(self, network: GalaxyTemplateNetwork, reader: Reader | None = None) -> None:
         self.network, self.reader = network, reader
+        self.classes = [name.startswith("class_") for name in network.condition_names]
         self.real: Tensor | None = None
         self.made: Tensor | None = None
 
@@ -68,7 +69,8 @@ class TextureDistance:
         if self.reader is None:
             return found
         features = self.reader(light)
-        return torch.cat([found, features, self.reader.off(features, conditions)], 1)
+        off = self.reader.off(features, conditions)[:, :, None] * conditions[:, None, self.classes]
+        return torch.cat([found, features, off.flatten(1)], 1)
 
 
 def _kept(before: Tensor | None, new: Tensor) -> Tensor:

@@ -79,6 +79,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rate", type=float, help="by default that of the candidate")
     parser.add_argument("--numbers", type=float, default=0.01, help="that are to be found: weight")
+    parser.add_argument("--share", type=float, default=1.0, help="critic's or textures' weight")
     parser.add_argument("--reader", type=Path, help="of features.py, for vae-textures: reader.pt")
     parser.add_argument("--widths", type=int, nargs=len(WIDTHS), default=WIDTHS, help="channels")
     parser.add_argument("--seed", type=int, default=SEED)
@@ -99,7 +100,7 @@ def main() -> None:
         torch.manual_seed(args.seed)
         task = TemplateTask(
             network.train(), args.candidate, max_steps=steps, minutes=args.minutes,
-            rate=args.rate, numbers=args.numbers, seed=args.seed,
+            rate=args.rate, share=args.share, numbers=args.numbers, seed=args.seed,
             reader=Reader.read(args.reader) if args.reader else None,
         )  # fmt: skip
     alone = args.devices * args.nodes == 1
