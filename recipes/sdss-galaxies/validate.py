@@ -36,6 +36,7 @@ from astrodlkit.networks import GalaxyTemplateNetwork
 SEED = 71
 REAL, GENERATOR = "real/real", "generator"
 SIDE = 96  # of a picture of Galaxy Zoo
+DRAWS = 4  # galaxies of each one's conditions that are classified
 Cell = tuple[float, float, int]
 
 
@@ -44,13 +45,14 @@ class Judged:
     """
     Templates of each source, the reference first by name, and what was measured of them.
 
-    Whose class volunteers have said is beside: of all galaxies kept apart, but for the fits.
+    Whose class volunteers have said is beside, and templates of these, once or more: all galaxies
+    kept apart, but for the fits.
     """
 
     rows: dict[str, Rows]
     light: dict[str, np.ndarray] = field(repr=False)
     clean: dict[str, np.ndarray] = field(repr=False)
-    told: dict[str, tuple[Rows, np.ndarray]] = field(repr=False)
+    told: dict[str, tuple[Rows, list[np.ndarray]]] = field(repr=False)
     processes: int = 1
 
     @cached_property
@@ -101,8 +103,9 @@ def judge(rows: Rows, network: GalaxyTemplateNetwork, n: int, fits: int, process
         {"reference": reference.templates.astype(np.float32),
          REAL: asked.templates.astype(np.float32), GENERATOR: made},
         {GENERATOR: clean},
-        {REAL: (told, told.templates.astype(np.float32)),
-         GENERATOR: (told, generate(network, told, SEED)[1])} if len(told) else {},
+        {REAL: (told, [told.templates.astype(np.float32)]),
+         GENERATOR: (told, [generate(network, told, SEED + i)[1] for i in range(DRAWS)])}
+        if len(told) else {},
         processes,
     )  # fmt: skip
     few = asked[: min(fits, half)]
@@ -112,7 +115,7 @@ def judge(rows: Rows, network: GalaxyTemplateNetwork, n: int, fits: int, process
         judged.clean[kind], judged.rows[kind] = drawn, few
         judged.light[kind] = noisy(drawn, few, axis_ratio, SEED + 1 + k)
         said = few.class5 >= 0
-        judged.told[kind] = few[said], judged.light[kind][said]
+        judged.told[kind] = few[said], [judged.light[kind][said]]
     return judged
 
 
@@ -189,14 +192,13 @@ def as_pictures(light: np.ndarray, rows: Rows) -> list[np.ndarray]:
 def agreement(judged: Judged) -> Iterator[tuple[str, dict[str, Cell]]]:
     """How often the classifier sees the class that was asked for; of a volunteers' class."""
     classifier, found = load_model("galaxyzoo2", device="cpu"), {}
-    for name, (rows, light) in judged.told.items():
+    for name, (rows, draws) in judged.told.items():
         if len(rows) == 0:
             continue
-        answers = classify(classifier, as_pictures(light, rows))[:, :5]
-        right = answers.argmax(1) == rows.class5
-        share = float(right.mean())
-        error = float(np.sqrt(max(share * (1 - share), 0.01) / len(right)))
-        found[name] = share, error, len(right)
+        answers = [classify(classifier, as_pictures(light, rows))[:, :5] for light in draws]
+        right = np.mean([each.argmax(1) == rows.class5 for each in answers], axis=0)
+        error = float(np.sqrt(max(right.var(), 0.01) / len(right)))
+        found[name] = float(right.mean()), error, len(right)
     yield "class agrees", found
 
 
