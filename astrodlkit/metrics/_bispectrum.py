@@ -10,8 +10,9 @@ from astropy.nddata import NDData
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from ._maps import in_unit, read_maps, read_pixel_size
+from ._maps import read_maps, read_pixel_size
 from ._shells import WAVE_NUMBER, Shells
+from ._values import in_unit
 
 __all__ = ["Bispectrum", "bispectrum"]
 

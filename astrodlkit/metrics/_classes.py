@@ -6,8 +6,8 @@ import numpy as np
 from astropy import units as u
 from numpy.typing import ArrayLike, NDArray
 
-from ._maps import read_bins
-from ._measured import Measured, read_numbers, share
+from ._measured import Measured, share
+from ._values import read_bins, read_numbers
 
 __all__ = [
     "ReliabilityCurve",

@@ -10,7 +10,8 @@ from astropy.nddata import NDData
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from ._maps import Maps, read_bins, read_maps
+from ._maps import Maps, read_maps
+from ._values import read_bins
 
 __all__ = ["MapHistogram", "count_between", "peak_counts", "pixel_histogram"]
 

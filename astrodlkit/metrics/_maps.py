@@ -1,4 +1,4 @@
-"""What the maps, lengths and levels that users give mean."""
+"""What the maps and lengths that users give mean."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from astropy import units as u
 from astropy.nddata import NDData
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-__all__ = ["Maps", "in_unit", "read_bins", "read_levels", "read_maps", "read_pixel_size"]
+from ._values import in_unit, stacked
+
+__all__ = ["Maps", "read_maps", "read_pixel_size"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def read_maps(maps: Any, name: str = "maps") -> Maps:
     maps : Maps
         Values and unit.
     """
-    maps = _stacked(maps)
+    maps = stacked(maps)
     if any(hasattr(each, "mask") for each in (maps if isinstance(maps, list | tuple) else ())):
         raise TypeError(
             f"{name} is a list of maps with masks: stack them first, as numpy.ma.stack does, or "
@@ -95,14 +97,6 @@ def read_maps(maps: Any, name: str = "maps") -> Maps:
             f"got {tuple(values.shape)}"
         )
     return Maps(values, unit, name)
-
-
-def _stacked(values: Any) -> Any:
-    """A list of quantities as one, which numpy would take the units from."""
-    several = isinstance(values, list | tuple) and len(values) > 0
-    if several and all(type(each) is u.Quantity for each in values):
-        return u.Quantity(values)
-    return values
 
 
 def read_pixel_size(
@@ -163,100 +157,12 @@ def read_pixel_size(
     return dy, dx
 
 
-def in_unit(quantity: u.Quantity, unit: u.UnitBase, name: str) -> NDArray[np.float64]:
-    """
-    Convert an argument.
-
-    Parameters
-    ----------
-    quantity : `~astropy.units.Quantity`
-        The argument.
-    unit : `~astropy.units.UnitBase`
-        That it must have.
-    name : str
-        Its name.
-
-    Returns
-    -------
-    values : `~numpy.ndarray`
-        In this unit.
-    """
-    try:
-        return np.asarray(quantity.to_value(unit), dtype=np.float64)
-    except u.UnitConversionError as exc:
-        raise u.UnitConversionError(
-            f"{name} must be in {unit.to_string() or 'no unit'}, got the unit {quantity.unit}"
-        ) from exc
-
-
 def _read_length(length: Any, name: str) -> NDArray[np.float64]:
     """Read a length, or two along (y, x), in Mpc."""
-    length = _stacked(length)
+    length = stacked(length)
     if not isinstance(length, u.Quantity):
         raise TypeError(f"{name}={length!r} has no unit; write {name}={length!r} * u.Mpc")
     values = in_unit(length, u.Mpc, name)
     if values.shape not in ((), (2,)) or not (np.isfinite(values) & (values > 0)).all():
         raise ValueError(f"{name} must be one positive length or (y, x), got {length}")
-    return values
-
-
-def read_bins(bins: Any, unit: u.UnitBase) -> int | NDArray[np.float64]:
-    """
-    Read the argument ``bins``.
-
-    Parameters
-    ----------
-    bins : int, array_like or `~astropy.units.Quantity`
-        The argument.
-    unit : `~astropy.units.UnitBase`
-        That edges must have.
-
-    Returns
-    -------
-    bins : int or `~numpy.ndarray`
-        Number of bins, or their edges.
-    """
-    if isinstance(bins, int | np.integer) and not isinstance(bins, bool):
-        if bins < 1:
-            raise ValueError(f"bins must be 1 or more, got {bins}")
-        return int(bins)
-    if bins is None or np.isscalar(bins):
-        raise TypeError(f"bins must be a number of bins, or their edges, got {bins!r}")
-    return read_levels(bins, unit, "bins")
-
-
-def read_levels(
-    levels: ArrayLike | u.Quantity, unit: u.UnitBase, name: str, *, at_least: int = 2
-) -> NDArray[np.float64]:
-    """
-    Read edges or thresholds, which must increase.
-
-    Parameters
-    ----------
-    levels : array_like or `~astropy.units.Quantity`
-        The argument.
-    unit : `~astropy.units.UnitBase`
-        That it must have.
-    name : str
-        Its name.
-    at_least : int
-        How many there must be.
-
-    Returns
-    -------
-    levels : `~numpy.ndarray`, shape (m,)
-        In this unit.
-    """
-    levels = _stacked(levels)
-    if not isinstance(levels, u.Quantity) and unit != u.dimensionless_unscaled:
-        raise TypeError(f"{name} has no unit; give a Quantity in {unit}")
-    try:
-        quantity = u.Quantity(levels)
-    except (TypeError, ValueError) as exc:
-        raise TypeError(f"{name} must be numbers, got {levels!r}") from exc
-    values = in_unit(quantity, unit, name)
-    if values.ndim != 1 or len(values) < at_least or not (np.diff(values) > 0).all():
-        raise ValueError(f"{name} must be {at_least} or more numbers that increase, got {levels!r}")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite, got {levels!r}")
     return values

@@ -1,12 +1,11 @@
-"""A figure and its error, and the numbers that it is of."""
+"""A figure and its error."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from astropy import units as u
 from numpy.typing import NDArray
 
-__all__ = ["Measured", "read_numbers", "share"]
+__all__ = ["Measured", "share"]
 
 
 class Measured(NamedTuple):
@@ -24,31 +23,6 @@ class Measured(NamedTuple):
     value: float
     error: float
     n: int
-
-
-def read_numbers(values: Any, unit: u.UnitBase | None = None) -> NDArray[np.float64]:
-    """
-    Read numbers of which some may be masked.
-
-    Parameters
-    ----------
-    values : array_like or `~astropy.units.Quantity`
-        The argument.
-    unit : `~astropy.units.UnitBase`, optional
-        The unit wanted; by default none.
-
-    Returns
-    -------
-    numbers : `~numpy.ndarray`
-        In this unit; NaN where masked.
-    """
-    numbers = np.array(getattr(values, "unmasked", values), dtype=np.float64)
-    numbers[np.ma.getmask(values)] = np.nan
-    own = getattr(values, "unit", None)
-    if own != unit:
-        none = u.dimensionless_unscaled
-        numbers = u.Quantity(numbers, own or none).to_value(unit or none)
-    return numbers
 
 
 def share(right: NDArray[np.bool_]) -> Measured:

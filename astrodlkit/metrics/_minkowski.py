@@ -8,7 +8,8 @@ from astropy.nddata import NDData
 from numpy.typing import ArrayLike, NDArray
 
 from ._histograms import count_between
-from ._maps import read_levels, read_maps, read_pixel_size
+from ._maps import read_maps, read_pixel_size
+from ._values import read_levels
 
 __all__ = ["MinkowskiFunctionals", "minkowski_functionals"]
 

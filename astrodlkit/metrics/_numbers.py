@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._measured import Measured, read_numbers, share
+from ._measured import Measured, share
+from ._values import read_numbers
 
 __all__ = ["interval_coverage", "root_mean_square"]
 

@@ -7,7 +7,7 @@ from astropy import units as u
 from numpy.typing import NDArray
 from scipy import fft
 
-from ._maps import read_bins
+from ._values import read_bins
 
 __all__ = ["WAVE_NUMBER", "Shells"]
 
