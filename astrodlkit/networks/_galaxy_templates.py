@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ._coupling_flow import CouplingFlow
 from ._hot_deck import HotDeck
+from ._petrosian import elliptic_radius, petrosian_fade, petrosian_radius
 from ._template_layers import PLACES, SIDES, Decoder, Encoder
 
 __all__ = ["CONDITIONS", "GalaxyTemplateNetwork"]
@@ -27,6 +28,8 @@ CONDITIONS = (
 )  # fmt: skip
 # Brightness below which the encoder's stretch is linear, in units of a template's flux.
 _SOFT = 4e-5
+# Of the light where templates have ended.
+_NOTHING = 1e-8
 # Of the polynomial in which a template is made wider or narrower.
 _TERMS = 9
 
@@ -37,11 +40,12 @@ class GalaxyTemplateNetwork(nn.Module):
 
     A Sersic profile of the conditions' index and axis ratio is the start; the network adds to
     the logarithm of its brightness, and to its colours. It works in the plane of a disc that is
-    seen at that axis ratio: arms and rings are round there. Convolutions make the picture from
-    latent numbers for the galaxy and some for each place, scaled and shifted by the conditions
-    (Perez et al. 2018, AAAI, 32, 3942); a layer of attention joins what is far apart (Zhang et
-    al. 2019, ICML). An encoder goes the other way, and a flow makes Gaussian numbers into such
-    as it finds (as Lanusse et al. 2021, MNRAS, 504, 5543).
+    seen at that axis ratio: arms and rings are round there. From 1.3 Petrosian radii on
+    templates fade, to nothing at 2.1, as those that it learns from were made to. Convolutions make
+    the picture from latent numbers for the galaxy and some for each place, scaled and shifted by
+    the conditions (Perez et al. 2018, AAAI, 32, 3942); a layer of attention joins what is far
+    apart (Zhang et al. 2019, ICML). An encoder goes the other way, and a flow makes Gaussian
+    numbers into such as it finds (as Lanusse et al. 2021, MNRAS, 504, 5543).
 
     Parameters
     ----------
@@ -323,10 +327,17 @@ class GalaxyTemplateNetwork(nn.Module):
         """Light from what is added to the logarithm of the profile and to the colours."""
         start = self._brightness(conditions, self.centres[:, None], self.centres[None])
         r = (start + 8 * (fields[:, 1] / 8).tanh()).flatten(1)
+        r = r + self._ending(r.detach().softmax(1), conditions)
         r = r + self._widening(r.softmax(1))[:, None] * self.outward
         g, i = (r + 3 * (fields[:, k].flatten(1) / 3).tanh() for k in (0, 2))
         light = torch.stack([g, r, i], 1).softmax(2) * self.totals(conditions)[:, :, None]
         return light.unflatten(2, (self.side, self.side))
+
+    def _ending(self, light: Tensor, conditions: Tensor) -> Tensor:
+        """What the logarithm changes by for templates to end as real ones do."""
+        radius = elliptic_radius(self.side, self.column(conditions, "axis_ratio"))
+        reach = petrosian_radius(light.unflatten(1, (self.side, self.side)), radius)
+        return petrosian_fade(radius, reach).clamp_min(_NOTHING).log().flatten(1)
 
     def _widening(self, light: Tensor) -> Tensor:
         """

@@ -17,14 +17,17 @@ import numpy as np
 import torch
 from measure import HALF_LIGHT
 from pictures import Galaxies
-from rows import END, faded, unit_noise
+from rows import unit_noise
 from scipy.ndimage import gaussian_filter
 from seeing import pixel
 
 from astrodlkit import Cutouts, load_model
 from astrodlkit.classify import CutoutClassifier
 from astrodlkit.networks import GalaxyTemplateNetwork
+from astrodlkit.networks._petrosian import END, elliptic_radius, petrosian_fade
 
+# Petrosian radii between which noise is measured, and those where it is less.
+FAINT, FAINTER = (1.0, END), ((END, 1.55), (1.55, 1.8))
 BLOCK = 250  # pictures classified at once
 LIMITS = {"axis_ratio": (0.05, 1), "sersic_index": (0.3, 8), "psf_fwhm": (0.1, 1.2)}
 
@@ -57,42 +60,63 @@ def answers(data: Path, work: Path, rows: np.ndarray, classifier: CutoutClassifi
         return known[()][rows]
 
 
-def noise_of(
-    light: np.ndarray, columns: dict[str, np.ndarray], seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def noise_of(light: np.ndarray, columns: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
     """
-    Noise in g, r and i, (n, 3), and what each band has for itself in units of that, (n,).
+    Noise where templates are faint, and how it changes with the light.
 
-    From what is finer than 1.5 pixels where templates are faint, and from colours finer than 6
-    pixels there. Noise of `unit_noise` is measured in the same way and scaled to it.
+    From what is finer than 1.5 pixels, and from colours finer than 6 pixels. Noise of `unit_noise`
+    is measured in the same way and scaled to it.
+
+    Returns
+    -------
+    columns : dict of `~numpy.ndarray`
+        ``noise``, ``level``, ``dark`` and ``colour`` of `Rows`.
     """
     n, side = len(light), light.shape[-1]
-    known = {name: torch.from_numpy(columns[name]).float() for name in ("grain", "reach")}
-    axis_ratio = torch.from_numpy(columns["axis_ratio"]).float()
-    generator = torch.Generator().manual_seed(seed)
+    grain, reach, axis_ratio = (
+        torch.from_numpy(columns[name]).float() for name in ("grain", "reach", "axis_ratio")
+    )
+    radius = elliptic_radius(side, axis_ratio)
+    fade = petrosian_fade(radius, reach)[:, None]
+    known, generator = {"grain": grain}, torch.Generator().manual_seed(seed)
     together, alone = (
-        faded(unit_noise(light.shape, known | {"colour": share}, generator), known, axis_ratio)
+        (fade * unit_noise(light.shape, known | {"colour": share}, generator)).numpy()
         for share in (torch.zeros(n), torch.ones(n))
     )
-    together, alone = together.numpy(), alone.numpy()
-    y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    noise, colour = np.full((n, 3), np.nan, np.float32), np.full(n, np.nan, np.float32)
+    radius, fade = (radius / reach[:, None, None]).numpy(), fade.numpy()
+    noise, level = (np.full((n, 3), np.nan, np.float32) for _ in range(2))
+    dark, colour = (np.full(n, np.nan, np.float32) for _ in range(2))
     for row in range(n):
-        radius = np.hypot(x, y / max(columns["axis_ratio"][row], 0.05)) / columns["reach"][row]
-        faint = (radius > 1) & (radius < END)
+        faint, *fainter = (
+            (radius[row] > low) & (radius[row] < high) for low, high in (FAINT, *FAINTER)
+        )
         if faint.sum() <= 30:
             continue
-        found, made = (
-            1.48 * np.median(np.abs(_finer(images[row], 1.5)[:, faint]), axis=1)
-            for images in (light, together)
-        )
-        noise[row] = found / made
+        fine, made = (_finer(images[row], 1.5) for images in (light, together))
+        noise[row] = _spread(fine[:, faint]) / _spread(made[:, faint])
+        level[row] = light[row][:, faint].mean(1)
+        # What noise and light are there, of those where there is more: the line through (1, 1).
+        there = [where for where in fainter if where.sum() > 30]
+        if there:
+            less = [_spread(fine[1:2, w])[0] / _spread(made[1:2, w])[0] for w in there]
+            left = [(light[row, 1, w] / fade[row, 0, w]).mean() for w in there]
+            y = 1 - np.array(less) / noise[row, 1]
+            x = 1 - (np.array(left) / level[row, 1]).clip(0, 0.9)
+            dark[row] = 1 - (x @ y) / (x @ x)
         g, r, _ = _finer(light[row], 6)[:, faint]
         # The galaxy has a colour too.
         scatter = (g - (g @ r) / (r @ r) * r).std() / noise[row, 0]
         g, r, _ = _finer(alone[row], 6)[:, faint]
         colour[row] = scatter / (g - r).std()
-    return _typical(noise), _typical(colour).clip(0, 1)
+    return {
+        "noise": _typical(noise), "level": np.maximum(_typical(level), 0.1 * _typical(noise)),
+        "dark": _typical(dark).clip(0, 1), "colour": _typical(colour).clip(0, 1),
+    }  # fmt: skip
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """Standard deviation of each band's pixels, from the median of absolute values."""
+    return 1.48 * np.median(np.abs(values), axis=1)
 
 
 def _finer(image: np.ndarray, scale: float) -> np.ndarray:
@@ -158,8 +182,8 @@ def main() -> None:
         brightness = file["flux"][()] / (area * file["zoom"][()] ** 2)
     with h5py.File(args.work / "conditions.part", "w") as file:
         file["row"], file["conditions"], file["brightness"] = rows, conditions, brightness
-        for name, values in zip(("noise", "colour"), zip(*parts, strict=True), strict=True):
-            file[name] = np.concatenate(values)
+        for name in parts[0]:
+            file[name] = np.concatenate([part[name] for part in parts])
         file.attrs["names"] = names
     (args.work / "conditions.part").replace(args.work / "conditions.h5")
     print(f"{len(rows)} templates, {len(names)} conditions")

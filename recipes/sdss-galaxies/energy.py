@@ -2,10 +2,12 @@
 
 import torch
 from features import Reader
+from nonparametric import NAMES, nonparametric
 from textures import textures
 from torch import Tensor
 
 from astrodlkit.networks import GalaxyTemplateNetwork
+from astrodlkit.networks._petrosian import elliptic_radius, petrosian_radius
 
 # Random directions of a step, and rows of earlier batches that are kept: a batch alone says little.
 DIRECTIONS, KEPT = 32, 768
@@ -17,7 +19,9 @@ class TextureDistance:
 
     The energy distance (Szekely & Rizzo 2013, J. Stat. Plan. Inference, 143, 1249) along each
     texture and along random directions through textures and conditions: no critic has to learn
-    it, and it is right on average for samples of any size.
+    it, and it is right on average for samples of any size. That of asymmetry, smoothness,
+    concentration, Gini and M20, alone, counts as much as all, and so does that of these and a
+    reader's answers.
 
     Parameters
     ----------
@@ -54,23 +58,30 @@ class TextureDistance:
         with torch.no_grad():
             seen = torch.cat([self._numbers(real, conditions), asked], 1)
         self.real, self.made = _kept(self.real, seen), _kept(self.made, now.detach())
-        n = now.shape[1] - asked.shape[1]
-        directions = torch.randn(now.shape[1], DIRECTIONS, generator=generator, device=now.device)
-        directions = directions / directions[:n].norm(dim=0)
-
-        def along(rows: Tensor) -> Tensor:
-            rows = (rows - self.real.mean(0)) / self.real.std(0).clamp_min(0.05)
-            return torch.cat([rows[:, :n], rows @ directions], 1)
-
-        return _apart(along(now), along(self.real)) - _apart(along(now), along(self.made))
+        middle, scatter = self.real.mean(0), self.real.std(0).clamp_min(0.05)
+        rows, *others = ((part - middle) / scatter for part in (now, self.real, self.made))
+        n, distance = now.shape[1] - asked.shape[1], 0.0
+        answers = len(self.reader.columns) * sum(self.classes) if self.reader else 0
+        for first in sorted({0, n - len(NAMES) - answers, n - len(NAMES)}):
+            axes = torch.eye(now.shape[1], device=now.device)[:, first:n]
+            slanted = torch.randn(now.shape[1], DIRECTIONS, generator=generator, device=now.device)
+            slanted[:first] = 0
+            axes = torch.cat([axes, slanted / slanted[:n].norm(dim=0)], 1)
+            to_real, to_made = (_apart(rows @ axes, part @ axes) for part in others)
+            distance = distance + to_real - to_made
+        return distance
 
     def _numbers(self, light: Tensor, conditions: Tensor) -> Tensor:
-        found = textures(light, self.network.column(conditions, "axis_ratio"))
-        if self.reader is None:
-            return found
-        features = self.reader(light)
-        off = self.reader.off(features, conditions)[:, :, None] * conditions[:, None, self.classes]
-        return torch.cat([found, features, off.flatten(1)], 1)
+        """Of templates, (n, n_numbers); the last are `NAMES`."""
+        axis_ratio = self.network.column(conditions, "axis_ratio")
+        radius = elliptic_radius(light.shape[-1], axis_ratio)
+        reach = petrosian_radius(light[:, 1].detach(), radius)
+        found = [textures(light, axis_ratio, reach)]
+        if self.reader is not None:
+            features = self.reader(light)
+            off = self.reader.off(features, conditions)[:, :, None]
+            found += [features, (off * conditions[:, None, self.classes]).flatten(1)]
+        return torch.cat([*found, nonparametric(light[:, 1], axis_ratio, reach)], 1)
 
 
 def _kept(before: Tensor | None, new: Tensor) -> Tensor:

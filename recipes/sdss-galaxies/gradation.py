@@ -19,12 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rows import END, Rows, add_noise, unit_noise
+from rows import Rows, add_noise, unit_noise
 from scipy.ndimage import gaussian_filter
 from scipy.stats import skew
 from train import read_network
 
 from astrodlkit.networks import GalaxyTemplateNetwork
+from astrodlkit.networks._petrosian import END
 
 SEED, SMOOTH = 73, "t01_smooth_or_features_a01_smooth"
 FINE, AROUND = 1.2, 2.0  # pixels

@@ -12,20 +12,21 @@ from measure import HALF_LIGHT
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from astrodlkit.networks._petrosian import elliptic_radius, petrosian_fade, petrosian_radius
 from astrodlkit.training import this_process
 
-# Where a template begins to fade, in Petrosian radii, and how much further it ends (measure.py).
-END, FADE = 1.3, 0.6
-# Pixels: how far noise in colour correlates, as that of 500 templates does.
-COLOUR_GRAIN = 1.6
+# Pixels: how far noise in colour correlates, in two parts, and the second's share of the variance.
+COLOUR_GRAINS, COARSE_SHARE = (1.1, 3.0), 0.35
+# It comes and goes over so many pixels, as compressed pictures keep it, and by what: standard
+# deviation of the logarithm.
+BURST_GRAIN, BURST = 3.0, 0.7
 # Of the light: what 8 bits and compression leave of a stretched picture (gradation.py).
 GRADATION = 0.05
-# Where there is no light, black takes so much of the noise; at so many times the noise 1/e of that.
-BLACK, BLACK_LEVEL = 0.58, 0.75
 # Noise is coarser where it is dark, as compressed pictures keep it: by how many times the sharpest,
-# and where 1/e of that is left; and how lopsided it is, and where 1/e of that (gradation.py).
-COARSER, COARSE_LEVEL = 1.8, 3.0
-LOPSIDED, LOPSIDED_LEVEL = 0.08, 10.0
+# and at how many times the row's level 1/e of that is left; and how lopsided, and where 1/e of that
+# (gradation.py).
+COARSER, COARSE_LEVEL = 2.25, 0.6
+LOPSIDED, LOPSIDED_LEVEL = 0.18, 1.6
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class Rows:
         In the order of ``astrodlkit.networks.GalaxyTemplateNetwork``.
     noise : `~numpy.ndarray` of float32, (n, 3)
         Standard deviation of the noise in g, r and i, in the template's unit.
+    level : `~numpy.ndarray` of float32, (n, 3)
+        Light where that is so, in the same unit.
+    dark : `~numpy.ndarray` of float32, (n,)
+        What is left of the noise where there is no light; between, it goes with the light.
     colour : `~numpy.ndarray` of float32, (n,)
         Standard deviation of the noise that each band has for itself, in units of ``noise``, which
         they share.
@@ -59,6 +64,8 @@ class Rows:
     templates: np.ndarray
     conditions: np.ndarray
     noise: np.ndarray
+    level: np.ndarray
+    dark: np.ndarray
     colour: np.ndarray
     grain: np.ndarray
     reach: np.ndarray
@@ -84,6 +91,8 @@ class Rows:
                 templates=file["templates"][()],
                 conditions=more["conditions"][()],
                 noise=more["noise"][()],
+                level=more["level"][()],
+                dark=more["dark"][()],
                 colour=more["colour"][()],
                 grain=file["psf_fwhm"][()] * np.float32(HALF_LIGHT),
                 reach=file["petrosian_radius"][()] / zoom,
@@ -95,7 +104,7 @@ class Rows:
 
     def tensors(self, rows: np.ndarray | slice = slice(None)) -> dict[str, Tensor]:
         """What a training step needs of some rows; templates stay as they are."""
-        names = ("templates", "conditions", "noise", "colour", "grain", "reach")
+        names = "templates", "conditions", "noise", "level", "dark", "colour", "grain"
         return {name: torch.from_numpy(getattr(self, name)[rows]) for name in names}
 
 
@@ -106,26 +115,32 @@ def add_noise(
     Templates with noise as real ones have it.
 
     The more the brighter it is, and less, coarser and lopsided where pictures are nearly black.
-    Light and noise fade as real templates were made to (measure.py), on the ellipse: what is
-    further out was never seen.
+    It fades with the templates.
 
     Parameters
     ----------
     light : Tensor, (n, 3, side, side)
-        Without noise.
+        Without noise; fades where it ends.
     rows : dict of Tensor
-        ``noise``, ``colour``, ``grain`` and ``reach`` of `Rows`.
+        ``noise``, ``level``, ``dark``, ``colour`` and ``grain`` of `Rows`.
     axis_ratio : Tensor, (n,)
         Of the galaxies.
     generator : `torch.Generator`
         Where the noise comes from.
     """
-    sky, level = rows["noise"][:, :, None, None], light.detach()
-    bright = level.clamp_min(0) / sky
-    black = BLACK * (-bright / BLACK_LEVEL).exp()
+    sky, fade = rows["noise"][:, :, None, None], fade_of(light.detach(), axis_ratio)
+    # As bright as it was before it faded.
+    whole = (light.detach() / fade.clamp_min(0.01)).clamp_min(0)
+    bright = whole / rows["level"][:, :, None, None]
+    sky = sky * (1 - (1 - rows["dark"][:, None, None, None]) * (1 - bright).clamp_min(0))
     noise = unit_noise(light.shape, rows, generator, bright[:, 1:2])
-    noise = noise * torch.hypot((1 - black) * sky, GRADATION * level)
-    return faded(light + noise, rows, axis_ratio)
+    return light + fade * torch.hypot(sky, GRADATION * whole) * noise
+
+
+def fade_of(light: Tensor, axis_ratio: Tensor) -> Tensor:
+    """By how much templates without noise were made to fade, (n, 1, side, side)."""
+    radius = elliptic_radius(light.shape[-1], axis_ratio)
+    return petrosian_fade(radius, petrosian_radius(light[:, 1], radius))[:, None]
 
 
 def unit_noise(
@@ -138,9 +153,9 @@ def unit_noise(
     Noise, (n, 3, side, side), of variance 1 but for the colours'.
 
     In all bands together, as coarse as the pixels of the sky camera, of which the PSF tells the
-    size, and in each, as coarse as compressed pictures keep colours. Gaussian, or, if it is told
-    how ``bright`` the light is, (n, 1, side, side) in units of the noise, as it is where that is
-    dark.
+    size, and in each, as coarse as compressed pictures keep colours, more in some places than in
+    others. Gaussian, or, if it is told how ``bright`` the light is, (n, 1, side, side) in units of
+    the rows' ``level``, as it is where that is dark.
     """
     # SDSS's pixels are 0.3 of the PSF's width; linear interpolation between them is as smooth as
     # a Gaussian of half a pixel.
@@ -153,19 +168,16 @@ def unit_noise(
         dark, lopsided = ((-bright / level).exp() for level in (COARSE_LEVEL, LOPSIDED_LEVEL))
         together = together.lerp(_grainy(white, (COARSER * grain).clamp_min(0.3)), dark)
         together = together + LOPSIDED * lopsided * (together.square() - 1)
-    white = torch.randn(*shape, generator=generator, device=where)
-    alone = _grainy(white, torch.full_like(grain, COLOUR_GRAIN))
+    burst, *alone = (
+        _grainy(
+            torch.randn(n, bands, *sides, generator=generator, device=where),
+            torch.full_like(grain, size),
+        )
+        for bands, size in ((1, BURST_GRAIN), *((shape[1], size) for size in COLOUR_GRAINS))
+    )
+    alone = (1 - COARSE_SHARE) ** 0.5 * alone[0] + COARSE_SHARE**0.5 * alone[1]
+    alone = (BURST * burst - BURST**2).exp() * alone
     return together + rows["colour"][:, None, None, None] * alone
-
-
-def faded(light: Tensor, rows: dict[str, Tensor], axis_ratio: Tensor) -> Tensor:
-    """Light (n, 3, side, side), less beyond the Petrosian ellipse."""
-    side = light.shape[-1]
-    centres = torch.arange(side, device=light.device) - (side - 1) / 2
-    radius = torch.hypot(centres, centres[:, None] / axis_ratio.clamp_min(0.05)[:, None, None])
-    end = (radius / (END * rows["reach"][:, None, None])).clamp(1, 1 + FADE)
-    fade = 0.5 + 0.5 * (torch.pi * (end - 1) / FADE).cos()
-    return light * fade[:, None]
 
 
 def _grainy(white: Tensor, sigma: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from conditions import classify
 from linear import SDSS
 from measure import HALF_LIGHT
 from measures import ASKED, MEASURES, POWERS, distances, measure_all, with_error
-from rows import Rows, add_noise
+from rows import Rows, add_noise, fade_of
 from scipy.ndimage import affine_transform, gaussian_filter
 from shear import slopes
 from train import read_network
@@ -84,11 +84,11 @@ def generate(network: GalaxyTemplateNetwork, rows: Rows, seed: int) -> tuple[np.
 
 
 def noisy(light: np.ndarray, rows: Rows, axis_ratio: np.ndarray, seed: int) -> np.ndarray:
-    """Light with the noise of the rows."""
+    """Light that ends as templates do, with the noise of the rows."""
     random = torch.Generator().manual_seed(seed)
     batch = rows.tensors(np.arange(len(rows)))
-    made = torch.from_numpy(light).float()
-    return add_noise(made, batch, torch.from_numpy(axis_ratio), random).numpy()
+    made, axis_ratio = torch.from_numpy(light).float(), torch.from_numpy(axis_ratio)
+    return add_noise(fade_of(made, axis_ratio) * made, batch, axis_ratio, random).numpy()
 
 
 def judge(rows: Rows, network: GalaxyTemplateNetwork, n: int, fits: int, processes: int) -> Judged:

@@ -5,6 +5,7 @@ import torch
 from astrodlkit.networks import GalaxyTemplateNetwork, build
 from astrodlkit.networks._coupling_flow import CouplingFlow
 from astrodlkit.networks._hot_deck import HotDeck
+from astrodlkit.networks._petrosian import END, FADE, elliptic_radius, petrosian_radius
 
 SMALL = {"widths": (16, 12, 8, 8), "n_global": 8, "n_local": 1, "n_table": 64}
 
@@ -151,6 +152,17 @@ class TestForward:
     def test_without_a_condition_that_it_needs_it_says_so(self):
         with pytest.raises(ValueError, match="axis_ratio"):
             GalaxyTemplateNetwork(["sersic_index", "g_r", "r_i"])
+
+
+def test_templates_end_as_those_that_they_learn_from(trained):
+    rows = _conditions(trained, 20)
+    with torch.inference_mode():
+        made = trained(torch.randn(20, trained.n_latent), rows)
+    radius = elliptic_radius(80, trained.column(rows, "axis_ratio"))
+    reach = petrosian_radius(made[:, 1], radius)[:, None, None]
+    for band in made.unbind(1):
+        beyond = (band * (radius > 1.02 * END * (1 + FADE) * reach)).sum((1, 2))
+        assert (beyond < 1e-4 * band.sum((1, 2))).all()
 
 
 def test_encoding_has_the_shape_of_the_latent_and_goes_through_the_flow(trained):
