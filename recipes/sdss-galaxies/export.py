@@ -75,6 +75,7 @@ def make_card(network: GalaxyTemplateNetwork, rows: Rows, candidate: str) -> Mod
         not_for=(
             "galaxies with a half-light radius of so many PSFs that the template's own is seen",
             "faint outskirts: pictures show nothing below 24 mag per square arcsecond",
+            "light beyond 1.3 Petrosian radii, where templates fade",
             "distant galaxies as they were: the structure is that of nearby ones",
             "shear calibration to better than the card's figure",
         ),
