@@ -50,10 +50,10 @@ def petrosian_radius(light: Tensor, radius: Tensor) -> Tensor:
     reach : `~torch.Tensor`, shape (n,)
         Along the major axis, in pixels; half the side at most.
     """
-    n, side = len(light), light.shape[-1]
+    side = light.shape[-1]
     ring = radius.long().clamp_max(side // 2 - 1).flatten(1)
     sums, pixels = (
-        torch.zeros(n, side // 2, device=light.device).scatter_add_(1, ring, values)
+        light.new_zeros(len(light), side // 2).scatter_add_(1, ring, values)
         for values in (light.flatten(1), torch.ones_like(ring, dtype=light.dtype))
     )
     # Of rings a pixel wide, and of all within the middle of each.
