@@ -61,6 +61,8 @@ class GalaxyTemplateNetwork(nn.Module):
     n_local : int
         Latent numbers of each of 20 by 20 places: fine structure, which the encoder leaves open,
         as what it found there could not be told from what belongs together.
+    flow_layers, flow_hidden : int
+        Couplings of the flow, and the size of their networks.
     n_table : int
         Rows of the training set that missing conditions are drawn from.
 
@@ -92,6 +94,8 @@ class GalaxyTemplateNetwork(nn.Module):
         encoder_widths: Sequence[int] | None = None,
         n_global: int = 96,
         n_local: int = 2,
+        flow_layers: int = 6,
+        flow_hidden: int = 96,
         n_table: int = 4096,
     ) -> None:
         super().__init__()
@@ -103,7 +107,7 @@ class GalaxyTemplateNetwork(nn.Module):
         self.n_latent = n_global + n_local * PLACES**2
         n = len(self.condition_names)
         self.deck = HotDeck(self.condition_names, n_table)
-        self.flow = CouplingFlow(n_global, n)
+        self.flow = CouplingFlow(n_global, n, flow_layers, flow_hidden)
         self.decoder = Decoder(n, widths, n_global, n_local)
         self.encoder = Encoder(n, encoder_widths or widths, n_global)
         self._measure()

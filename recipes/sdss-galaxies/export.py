@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from measure import HALF_LIGHT
 from rows import Rows
-from train import SEED, network_widths, read_network
+from train import SEED, network_options, read_network
 from validate import GENERATOR, judge, report
 
 from astrodlkit.networks import GalaxyTemplateNetwork
@@ -35,8 +35,7 @@ def make_card(network: GalaxyTemplateNetwork, rows: Rows, candidate: str) -> Mod
         architecture="galaxy-templates",
         options={
             "condition_names": list(network.condition_names),
-            **network_widths(network.state_dict()),
-            "n_table": len(network.deck.table),
+            **network_options(network.state_dict()),
         },
         templates=TemplateSpec(
             side=network.side,

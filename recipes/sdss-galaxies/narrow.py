@@ -18,7 +18,7 @@ import torch
 from rows import Batches, Rows
 from torch import Tensor
 from torch.utils.data import DataLoader
-from train import SEED, WIDTHS, network_widths, read_network
+from train import SEED, WIDTHS, network_options, read_network
 
 from astrodlkit.networks import GalaxyTemplateNetwork
 from astrodlkit.training import (
@@ -36,11 +36,7 @@ STEPS, RATE = 5_000, 1e-3
 def narrowed(teacher: GalaxyTemplateNetwork, widths: Sequence[int]) -> GalaxyTemplateNetwork:
     """A network with another decoder, which has not learned, and the rest of the teacher."""
     state = teacher.state_dict()
-    network = GalaxyTemplateNetwork(
-        widths=widths,
-        encoder_widths=network_widths(state)["encoder_widths"],
-        n_table=len(state["deck.table"]),
-    )
+    network = GalaxyTemplateNetwork(**network_options(state) | {"widths": widths})
     rest = {name: value for name, value in state.items() if not name.startswith("decoder.")}
     network.load_state_dict(rest, strict=False)
     return network

@@ -12,6 +12,7 @@ Train a generator of templates; resumes where it was interrupted.
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from candidates import CANDIDATES, TemplateTask
@@ -40,12 +41,15 @@ def make_network(training: Rows, seed: int, widths: Sequence[int]) -> GalaxyTemp
     return network
 
 
-def network_widths(state: Mapping[str, Tensor]) -> dict[str, list[int]]:
-    """The channels that a network's weights are for."""
+def network_options(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What a network's weights are for."""
     stages = range(len(WIDTHS))
     return {
         "widths": [len(state[f"decoder.geometry.{k}.weight"]) for k in stages],
         "encoder_widths": [len(state[f"encoder.blocks.{k}.first.weight"]) for k in stages][::-1],
+        "flow_layers": sum(name.startswith("flow.") for name in state) // 6,
+        "flow_hidden": len(state["flow.layers.0.0.weight"]),
+        "n_table": len(state["deck.table"]),
     }
 
 
@@ -59,7 +63,7 @@ def read_network(path: Path) -> GalaxyTemplateNetwork:
     if path.suffix == ".ckpt":
         own = [name for name in state["state_dict"] if name.startswith("network.")]
         state = {name.removeprefix("network."): state["state_dict"][name] for name in own}
-    network = GalaxyTemplateNetwork(**network_widths(state), n_table=len(state["deck.table"]))
+    network = GalaxyTemplateNetwork(**network_options(state))
     network.load_state_dict(state)
     return network.eval()
 
