@@ -3,10 +3,13 @@
 import warnings
 
 import numpy as np
+import torch
 from clean import Lone
 from scipy.ndimage import affine_transform, gaussian_filter
 from seeing import pixel
 from statmorph import SourceMorphology
+
+from astrodlkit.networks._petrosian import petrosian_fade
 
 SIDE, HALF_LIGHT = 80, 9.0  # pixels of a template, and of its half-light radius
 # statmorph's names of what is kept, all in the r band; radii in pixels of the picture.
@@ -102,9 +105,9 @@ def template(lone: Lone, values: dict[str, float]) -> tuple[np.ndarray, float, f
         Standard deviation of the sky in r, in the template's unit.
     """
     # Where the galaxy ends: the sky beyond is noise.
-    end = np.clip(_elliptic_radius(lone.segment.shape, values) / (1.3 * values["petrosian_radius"]),
-                  1, 1.6)  # fmt: skip
-    fade = 0.5 + 0.5 * np.cos(np.pi * (end - 1) / 0.6)
+    radius = torch.from_numpy(_elliptic_radius(lone.segment.shape, values))
+    reach = torch.tensor([values["petrosian_radius"]], dtype=radius.dtype)
+    fade = petrosian_fade(radius[None], reach)[0].numpy()
     light = lone.light * fade
     zoom, middle = values["half_light_radius"] / HALF_LIGHT, (SIDE - 1) / 2
     c, s = np.cos(np.radians(values["angle"])), np.sin(np.radians(values["angle"]))

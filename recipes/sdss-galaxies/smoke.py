@@ -115,13 +115,16 @@ def learn(data: Path, work: Path, folder: Path) -> None:
     start = "--start", folder / "vae"
     run("train.py", work, folder / "both", "--candidate", "vae-gan", *few, *start)
     run("narrow.py", work, folder / "vae", folder / "narrow", "--widths", 32, 16, 16, 8, *few)
+    new = "--layers", 4, "--hidden", 16, "--steps", 2
+    run("latents.py", work, folder / "narrow", folder / "flow", *new)
     run("features.py", work, folder / "reader", *few)
-    more = "--start", folder / "narrow", "--reader", folder / "reader/reader.pt"
+    more = "--start", folder / "flow", "--reader", folder / "reader/reader.pt"
     run("train.py", work, folder / "textures", "--candidate", "vae-textures", *few, *more)
     run("samples.py", work, folder / "gan", folder / "samples.png", "--n", 4)
     table = run("validate.py", work, folder / "both", "--fits", 2, "--shears", 2)
     if "nan" in table or "shear slope" not in table:
         raise SystemExit("the table of figures is not whole")
+    run("shortcomings.py", work, folder / "textures")
     run("export.py", work, folder / "vae", folder / "model", "--candidate", "vae", "--shears", 2)
     network = load_model(folder / "model/sdss-galaxies.json", device="cpu").module
     light = network(torch.zeros(1, network.n_latent), network.deck.table[:1]).detach()

@@ -30,7 +30,7 @@ from train import read_network
 from twosample import forest, pixels
 from yardsticks import KINDS, fit_all
 
-from astrodlkit import load_model
+from astrodlkit import CutoutClassifier, load_model
 from astrodlkit.networks import GalaxyTemplateNetwork
 
 SEED = 71
@@ -189,14 +189,18 @@ def as_pictures(light: np.ndarray, rows: Rows) -> list[np.ndarray]:
     return pictures
 
 
+def agrees(classifier: CutoutClassifier, light: np.ndarray, rows: Rows) -> np.ndarray:
+    """Whether the classifier sees the class that volunteers have said, (n,)."""
+    return classify(classifier, as_pictures(light, rows))[:, :5].argmax(1) == rows.class5
+
+
 def agreement(judged: Judged) -> Iterator[tuple[str, dict[str, Cell]]]:
     """How often the classifier sees the class that was asked for; of a volunteers' class."""
     classifier, found = load_model("galaxyzoo2", device="cpu"), {}
     for name, (rows, draws) in judged.told.items():
         if len(rows) == 0:
             continue
-        answers = [classify(classifier, as_pictures(light, rows))[:, :5] for light in draws]
-        right = np.mean([each.argmax(1) == rows.class5 for each in answers], axis=0)
+        right = np.mean([agrees(classifier, light, rows) for light in draws], axis=0)
         error = float(np.sqrt(max(right.var(), 0.01) / len(right)))
         found[name] = float(right.mean()), error, len(right)
     yield "class agrees", found

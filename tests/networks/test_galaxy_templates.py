@@ -186,6 +186,11 @@ def test_the_encoder_may_be_wider_than_the_decoder():
     assert network.decoder.blocks[0].first.in_channels == SMALL["widths"][0]
 
 
+def test_the_flow_may_be_larger():
+    network = GalaxyTemplateNetwork(**SMALL, flow_layers=3, flow_hidden=20)
+    assert [len(layer[0].weight) for layer in network.flow.layers] == [20, 20, 20]
+
+
 def test_the_flow_is_invertible_and_knows_its_volume():
     torch.manual_seed(0)
     flow = CouplingFlow(4, 1, n_layers=3, n_hidden=8)

@@ -1,0 +1,124 @@
+"""
+What tells generated templates from real ones, and what of the network is short.
+
+.. code-block:: console
+
+    $ python recipes/sdss-galaxies/shortcomings.py WORK MODEL --n 1175
+
+It prints how often the small network of ``twosample.py`` is right on rings of the pictures; how
+often the class that was asked for is seen, of latent numbers that the encoder finds, that its
+posterior gives, and that the flow makes; and how the numbers of ``nonparametric.py`` correlate with
+statmorph's.
+"""
+
+import argparse
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from measures import MEASURES
+from nonparametric import NAMES, nonparametric
+from rows import Rows, add_noise
+from torch import Tensor
+from train import read_network
+from twosample import pixels
+from validate import GENERATOR, REAL, SEED, Judged, agrees, judge
+
+from astrodlkit import load_model
+from astrodlkit.networks import GalaxyTemplateNetwork
+from astrodlkit.networks._petrosian import elliptic_radius
+
+RINGS = 0.0, 0.5, 1.0, 1.3, 1.6, np.inf  # Petrosian radii
+
+
+def in_petrosian_radii(rows: Rows, axis_ratio: np.ndarray) -> np.ndarray:
+    """How far pixels are from the middle, (n, 1, side, side)."""
+    radius = elliptic_radius(rows.templates.shape[-1], torch.from_numpy(axis_ratio)).numpy()
+    return (radius / rows.reach[:, None, None])[:, None]
+
+
+def by_rings(judged: Judged, axis_ratio: int) -> None:
+    """Accuracies of the small network."""
+    light = [judged.light[name] for name in (GENERATOR, "reference")]
+    radius = [
+        in_petrosian_radii(rows, rows.conditions[:, axis_ratio])
+        for rows in (judged.rows[GENERATOR], judged.rows["reference"])
+    ]
+    for inner, outer in ((0.0, np.inf), *pairwise(RINGS)):
+        parts = [
+            maps * ((far >= inner) & (far < outer)) for maps, far in zip(light, radius, strict=True)
+        ]
+        accuracy, error, n = pixels(*parts)
+        print(
+            f"{inner} to {outer} Petrosian radii: {accuracy:.2f} +- {error:.2f} ({n})", flush=True
+        )
+
+
+def decoded(network: GalaxyTemplateNetwork, rows: Rows, own: Tensor) -> np.ndarray:
+    """Templates with noise of what the encoder would find."""
+    random, batch = torch.Generator().manual_seed(SEED), rows.tensors()
+    conditions = batch["conditions"]
+    places = torch.randn(len(own), network.n_latent - own.shape[1], generator=random)
+    parts = zip(torch.cat([own, places], 1).split(100), conditions.split(100), strict=True)
+    light = torch.cat([network.decode(*part) for part in parts])
+    axis_ratio = network.column(conditions, "axis_ratio")
+    return add_noise(light, batch, axis_ratio, random).numpy()
+
+
+@torch.inference_mode()
+def by_latents(network: GalaxyTemplateNetwork, rows: Rows) -> None:
+    """How often the class that volunteers have said is seen."""
+    classifier, random = load_model("galaxyzoo2", device="cpu"), torch.Generator().manual_seed(SEED)
+    batch = rows.tensors()
+    light, conditions = batch["templates"].float(), batch["conditions"]
+    parts = zip(light.split(100), conditions.split(100), strict=True)
+    posteriors = [network.posterior(*part) for part in parts]
+    mean, log_variance = (torch.cat(numbers) for numbers in zip(*posteriors, strict=True))
+    drawn = torch.randn(mean.shape, generator=random)
+    for title, own in (
+        ("encoded", mean),
+        ("drawn from the posterior", mean + (log_variance / 2).exp() * drawn),
+        ("drawn by the flow", network.flow(drawn, network.deck.standard(conditions))),
+    ):
+        right = agrees(classifier, decoded(network, rows, own), rows)
+        error = right.std() / len(right) ** 0.5
+        print(
+            f"class agrees, {title}: {right.mean():.3f} +- {error:.3f} ({len(right)})", flush=True
+        )
+
+
+def by_formula(judged: Judged, axis_ratio: int) -> None:
+    """How numbers with gradients correlate with those that are judged."""
+    rows, measured = judged.rows[REAL], judged.measured[REAL]
+    light = torch.from_numpy(judged.light[REAL][:, 1])
+    near = nonparametric(
+        light, torch.from_numpy(rows.conditions[:, axis_ratio]), torch.from_numpy(rows.reach)
+    ).numpy()
+    for name, values in zip(NAMES, near.T, strict=True):
+        beside = measured[:, MEASURES.index(name)]
+        known = np.isfinite(beside)
+        r = np.corrcoef(values[known], beside[known])[0, 1]
+        print(f"{name}: r = {r:.2f} with statmorph's ({known.sum()})")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("work", type=Path, help="folder of templates.py and conditions.py")
+    parser.add_argument("model", type=Path, help="as for validate.py")
+    parser.add_argument("--n", type=int, default=1000, help="galaxies in each half, at most")
+    parser.add_argument("--processes", type=int, default=1)
+    args = parser.parse_args()
+    rows, network = Rows.read(args.work), read_network(args.model)
+    judged = judge(rows, network, args.n, 0, args.processes)
+    axis_ratio = network.condition_names.index("axis_ratio")
+    by_rings(judged, axis_ratio)
+    by_latents(network, judged.told[REAL][0])
+    by_formula(judged, axis_ratio)
+
+
+if __name__ == "__main__":
+    main()
