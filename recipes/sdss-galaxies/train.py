@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--numbers", type=float, default=0.01, help="that are to be found: weight")
     parser.add_argument("--share", type=float, default=1.0, help="critic's or textures' weight")
     parser.add_argument("--reader", type=Path, help="of features.py, for vae-textures: reader.pt")
+    parser.add_argument("--decoder", action="store_true", help="leave the rest as it is")
     parser.add_argument("--widths", type=int, nargs=len(WIDTHS), default=WIDTHS, help="channels")
     parser.add_argument("--seed", type=int, default=SEED)
     add_process_options(parser)
@@ -95,6 +96,8 @@ def main() -> None:
     network = (
         read_network(args.start) if args.start else make_network(training, args.seed, args.widths)
     )
+    if args.decoder:
+        network.requires_grad_(False).decoder.requires_grad_(True)
     steps = args.steps or STEPS[args.candidate]
     # Lightning counts those of the critic too.
     each = 2 if "gan" in args.candidate else 1
