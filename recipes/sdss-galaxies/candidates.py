@@ -197,8 +197,8 @@ class TemplateTask(lightning.LightningModule):
         """Noisy templates of drawn latent numbers, and what the encoder has to find in them."""
         conditions, n = batch["conditions"], self.network.n_global
         latent = self._normal((len(conditions), self.network.n_latent), generator)
-        # What the encoder has to find in what a critic sees is no way to move the flow.
-        with torch.set_grad_enabled(self.textures is not None):
+        with torch.no_grad():
+            # The flow follows the encoder alone.
             own = self.network.flow(latent[:, :n], self.network.deck.standard(conditions))
         with self._half():
             made = self.network.decode(torch.cat([own, latent[:, n:]], 1), conditions)
