@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measures import MEASURES
+from measures import MEASURES, measure_all
 from nonparametric import NAMES, nonparametric
 from rows import Rows, add_noise
 from torch import Tensor
@@ -90,7 +90,8 @@ def by_latents(network: GalaxyTemplateNetwork, rows: Rows) -> None:
 
 def by_formula(judged: Judged, axis_ratio: int) -> None:
     """How numbers with gradients correlate with those that are judged."""
-    rows, measured = judged.rows[REAL], judged.measured[REAL]
+    rows = judged.rows[REAL]
+    measured = measure_all(judged.light[REAL], rows.noise, rows.grain, judged.processes)
     light = torch.from_numpy(judged.light[REAL][:, 1])
     near = nonparametric(
         light, torch.from_numpy(rows.conditions[:, axis_ratio]), torch.from_numpy(rows.reach)
