@@ -7,8 +7,8 @@ Give a network a flow that draws latent numbers as its encoder finds them; resum
 
 A flow that is fitted beside an encoder lags behind it, and one that is fitted alone learns its few
 galaxies by heart. So a velocity field is fitted first (flow matching: Lipman et al. 2023, ICLR),
-which keeps more of what is alike in galaxies of like conditions, but takes forty times the work of
-a galaxy's decoder. The flow then learns from as many drawn galaxies as are needed where the field
+which keeps more of what is alike in galaxies of like conditions, but has to be asked twenty times
+for a galaxy. The flow then learns from as many drawn galaxies as are needed where the field
 takes Gaussian numbers, and how likely they are. The rest of the network stays as it is.
 """
 
@@ -25,7 +25,7 @@ from candidates import BFLOAT16
 from rows import Rows
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
-from train import SEED, network_options, read_network
+from train import SEED, read_network, renewed
 
 from astrodlkit.networks import GalaxyTemplateNetwork
 from astrodlkit.networks._coupling_flow import CouplingFlow
@@ -212,16 +212,6 @@ def carried(field: VelocityField, n: int, conditions: Tensor, seed: int) -> list
     return [torch.cat(parts) for parts in zip(*found, strict=True)]
 
 
-def with_new_flow(old: GalaxyTemplateNetwork, layers: int, hidden: int) -> GalaxyTemplateNetwork:
-    """A network with a flow that changes nothing, and the rest of another."""
-    state = old.state_dict()
-    options = network_options(state) | {"flow_layers": layers, "flow_hidden": hidden}
-    network = GalaxyTemplateNetwork(**options)
-    rest = {name: value for name, value in state.items() if not name.startswith("flow.")}
-    network.load_state_dict(rest, strict=False)
-    return network
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -240,7 +230,9 @@ def main() -> None:
     rows = Rows.read(args.work)
     with torch.random.fork_rng():
         torch.manual_seed(args.seed)
-        network = with_new_flow(read_network(args.start), args.layers, args.hidden).eval()
+        network = renewed(
+            read_network(args.start), "flow", flow_layers=args.layers, flow_hidden=args.hidden
+        ).eval()
         field = VelocityField(network.n_global, len(network.condition_names))
 
     def learn(task: lightning.LightningModule, data: list[Tensor], name: str) -> None:

@@ -10,7 +10,6 @@ they are.
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
@@ -18,7 +17,7 @@ import torch
 from rows import Batches, Rows
 from torch import Tensor
 from torch.utils.data import DataLoader
-from train import SEED, WIDTHS, network_options, read_network
+from train import SEED, WIDTHS, read_network, renewed
 
 from astrodlkit.networks import GalaxyTemplateNetwork
 from astrodlkit.training import (
@@ -31,15 +30,6 @@ from astrodlkit.training import (
 )
 
 STEPS, RATE = 5_000, 1e-3
-
-
-def narrowed(teacher: GalaxyTemplateNetwork, widths: Sequence[int]) -> GalaxyTemplateNetwork:
-    """A network with another decoder, which has not learned, and the rest of the teacher."""
-    state = teacher.state_dict()
-    network = GalaxyTemplateNetwork(**network_options(state) | {"widths": widths})
-    rest = {name: value for name, value in state.items() if not name.startswith("decoder.")}
-    network.load_state_dict(rest, strict=False)
-    return network
 
 
 class NarrowTask(lightning.LightningModule):
@@ -122,7 +112,7 @@ def main() -> None:
     teacher = read_network(args.teacher)
     with torch.random.fork_rng():
         torch.manual_seed(args.seed)
-        network = narrowed(teacher, args.widths)
+        network = renewed(teacher, "decoder", widths=args.widths)
     last = args.folder / "last.ckpt"
     done = torch.load(last, weights_only=True)["global_step"] if last.exists() else 0
     batches = Batches(rows[rows.split == 0], args.batch_size, args.seed, done)

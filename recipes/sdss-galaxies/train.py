@@ -53,6 +53,15 @@ def network_options(state: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
+def renewed(old: GalaxyTemplateNetwork, part: str, **options: Any) -> GalaxyTemplateNetwork:
+    """A network with a part of other options, which has not learned, and the rest of another."""
+    state = old.state_dict()
+    network = GalaxyTemplateNetwork(**network_options(state) | options)
+    rest = {name: value for name, value in state.items() if not name.startswith(f"{part}.")}
+    network.load_state_dict(rest, strict=False)
+    return network
+
+
 def read_network(path: Path) -> GalaxyTemplateNetwork:
     """A folder of this script, network.pt, a checkpoint, or what `load_model` takes."""
     if (path / "network.pt").exists():
