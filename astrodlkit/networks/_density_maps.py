@@ -42,8 +42,8 @@ class DensityMapNetwork(nn.Module):
     values : (float, int)
         The distribution is known for Gaussian values from minus this to this,
         and how many there are.
-    degree : int
-        Of the polynomials.
+    degree, correction_degree : int
+        Of the polynomials, and of those by which webs and maps are corrected.
     widths : sequence of int
         Channels of the network at 2, 4, 8, ... pixels.
     n_noise : int
@@ -79,17 +79,19 @@ class DensityMapNetwork(nn.Module):
         log_k: _Knots = (-7.0, 1.5, 52),
         values: tuple[float, int] = (6.0, 121),
         degree: int = 3,
+        correction_degree: int = 3,
         widths: Sequence[int] = (24, 48, 72, 96),
         n_noise: int = 1,
         strength: float = 0.8,
         coherence: float = 8.0,
     ) -> None:
         super().__init__()
-        self.pixel, self.degree = float(pixel), degree
+        self.pixel, self.correction_degree = float(pixel), correction_degree
+        self.degree = max(degree, correction_degree)
         self.log_k: _Knots = (log_k[0], log_k[1], log_k[2])
         self.values: _Knots = (-values[0], values[0], values[1])
         self.n_channels = 2 + n_noise
-        n_terms = math.comb(degree + 3, 3)
+        n_terms, n_corrected = (math.comb(d + 3, 3) for d in (degree, correction_degree))
         self.register_buffer("centre", torch.zeros(3))
         self.register_buffer("spread", torch.ones(3))
         # Logarithms of the power of the Gaussian field and of the density at Gaussian values.
@@ -98,7 +100,7 @@ class DensityMapNetwork(nn.Module):
         self.register_buffer("strength", torch.tensor(strength))
         self.register_buffer("coherence", torch.tensor(coherence))
         self.web_correction, self.last_correction = (
-            _Correction(n_terms, log_k[2], values[1]) for _ in range(2)
+            _Correction(n_corrected, log_k[2], values[1]) for _ in range(2)
         )
         self.network = PeriodicUNet(5 + n_noise, widths, n_conditions=3)
 
@@ -345,7 +347,8 @@ class DensityMapNetwork(nn.Module):
         Returns
         -------
         terms : `~torch.Tensor`, shape (n, m)
-            All products of up to ``degree`` of their logarithms, standardised.
+            All products of up to ``degree`` or ``correction_degree``, the larger, of their
+            logarithms, standardised; those of fewer first.
         """
         numbers = self.standard(conditions)
         products = [
@@ -371,7 +374,7 @@ class DensityMapNetwork(nn.Module):
         Parameters
         ----------
         coefficients : `~torch.Tensor`, shape (m, k)
-            For each term and each of the wave numbers ``log_k``.
+            For each term, or the first of them, and each of the wave numbers ``log_k``.
         conditions : `~torch.Tensor`, shape (n, 3)
             As for `forward`.
         shape : (int, int)
@@ -415,8 +418,8 @@ class _Correction(nn.Module):
 
 
 def _at(terms: Tensor, coefficients: Tensor) -> Tensor:
-    """Polynomials; not a matrix product, which autocast would round."""
-    return (terms[:, :, None] * coefficients).sum(1)
+    """Polynomials of the first terms; not a matrix product, which autocast would round."""
+    return (terms[:, : len(coefficients), None] * coefficients).sum(1)
 
 
 def _interpolate(table: Tensor, knots: _Knots, x: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ def make_card(network: DensityMapNetwork, scale: str, n: tuple[int, int], box: B
             "widths": [block.first.out_channels for block in unet.down],
             "n_noise": network.n_channels - 2,
             "log_k": list(network.log_k),
+            "correction_degree": network.correction_degree,
         },
         maps=MapSpec(
             pixel=pixel,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from boxes import THICKNESS, Box
+from scipy.optimize import brentq
 from scipy.special import ndtr, roots_hermitenorm
 from spectra import K_RANGE, Spectra
 
@@ -25,12 +26,14 @@ N_SOME, N_FEW = 10, 4
 SHORT = (0.3, 0.6)
 # Below this, in the same units, boxes of the whole side differ from those of half by one factor.
 LONG = 0.2
+# Beyond this Gaussian value the spectrum's variance, not few pixels, says how dense maps are.
+DENSE = 3.0
 # So many boxes of the whole side tell how it changes with the conditions; fewer, its mean.
 MANY = 5
 # How the webs are made, and at what wave numbers spectra are known: see DensityMapNetwork.
 WEBS = {
     "500mpc": {"strength": 0.8, "coherence": 8.0, "log_k": (-7.0, 1.5, 52)},
-    "100mpc": {"strength": 1.2, "coherence": 3.0, "log_k": (-6.0, 2.6, 52)},
+    "100mpc": {"strength": 1.2, "coherence": 3.0, "log_k": (-6.0, 2.6, 52), "correction_degree": 4},
 }
 
 
@@ -150,6 +153,40 @@ def fit_distribution(quantiles: np.ndarray, terms: np.ndarray, values: np.ndarra
     return coefficients
 
 
+def n_modes(side: int) -> np.ndarray:
+    """How many modes `shells` have, from the first on."""
+    shell, twice = shells(side)
+    return np.bincount(shell.ravel(), twice.ravel())[1:]
+
+
+def steepness(
+    log_density: np.ndarray,
+    values: np.ndarray,
+    log_power: np.ndarray,
+    log_k: np.ndarray,
+    *,
+    pixel: float,
+    side: int = 256,
+) -> float:
+    """What to add to the slope of log(1 + delta) beyond `DENSE` for the spectrum's variance."""
+    power = np.exp(np.interp(np.log(wave_numbers(side, pixel)), log_k, log_power))
+    wanted = n_modes(side) @ power / (side * pixel) ** 2
+    nodes, weights = roots_hermitenorm(200)
+    weights = weights / weights.sum()
+    start, beyond = np.interp(nodes, values, log_density), (nodes - DENSE).clip(0)
+
+    def off(more: float) -> float:
+        density = np.exp(start + more * beyond)
+        return float(np.log(weights @ density**2 / (weights @ density) ** 2 - 1) - np.log(wanted))
+
+    # It must rise, and no more than twice as steeply.
+    slope = float(np.interp(DENSE, values[1:], np.diff(log_density)) / (values[1] - values[0]))
+    low, high = -0.95 * slope, slope
+    if off(low) >= 0:
+        return low
+    return high if off(high) <= 0 else float(brentq(off, low, high))
+
+
 def gaussian_power(
     log_density: np.ndarray,
     values: np.ndarray,
@@ -233,6 +270,13 @@ def make_network(
         distribution[:n] += more[:, (np.arange(len(values)) - first).clip(0, last - first)]
     smooth, left = fit_terms(terms, halofit + terms[:, :N_SOME] @ ratio)
     print(f"log P(k): RMS {left:.4f} off the polynomials")
+    steeper = [
+        steepness(row @ distribution, values, row @ smooth, log_k, pixel=network.pixel)
+        for row in terms
+    ]
+    more, left = fit_terms(terms, np.array(steeper)[:, None])
+    print(f"densest pixels: {np.mean(steeper):.3f} steeper; RMS {left:.4f} off the polynomials")
+    distribution += more * (values - DENSE).clip(0)
     rows = [
         gaussian_power(row @ distribution, values, row @ smooth, log_k, pixel=network.pixel)
         for row in terms
@@ -260,5 +304,6 @@ def measured(
     side = boxes[0].settings["side"]
     print(f"{len(known)} snapshots of {len(boxes)} boxes of {side} pixels")
     terms = network.terms(torch.from_numpy(known).float()).double().numpy()
+    terms = terms[:, : len(network.distribution)]
     beyond = beyond_halofit(log_k, wave_numbers(side, network.pixel), power, halofit)
     return terms, np.log(halofit), beyond, quantiles

@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("truth", type=Path, help="folder that truth.py was given")
     parser.add_argument("folder", type=Path, help="folder for checkpoints, outside the repository")
     parser.add_argument("--scale", choices=THICKNESS, default="500mpc")
-    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--steps", type=int, default=20_000, help="0 corrects --start anew")
     parser.add_argument("--minutes", type=float, help="end by the clock instead")
     parser.add_argument("--stop-at", type=int, help="stop here; the same call goes on later")
     parser.add_argument("--batch-size", type=int, default=16)
@@ -89,20 +89,21 @@ def main() -> None:
         # What it learned, not what was known of the boxes of then.
         learnt = {name: earlier[name] for name, _ in task.named_parameters() if name in earlier}
         task.load_state_dict(learnt, strict=False)
-    fit(
-        task,
-        DataLoader(Slabs(taught, args.batch_size, args.seed, done), batch_size=None),
-        folder=args.folder,
-        # Each step is two: one of the critic's and one of the network's.
-        max_steps=-1 if args.minutes else 2 * args.steps,
-        max_time={"minutes": args.minutes} if args.minutes else None,
-        stop_at=args.stop_at and 2 * args.stop_at,
-        seed=args.seed,
-        precision="32-true",
-        decay=args.decay,
-        checkpoint_every=500,
-        **process_options(args, partial=True),
-    )
+    if args.steps:
+        fit(
+            task,
+            DataLoader(Slabs(taught, args.batch_size, args.seed, done), batch_size=None),
+            folder=args.folder,
+            # Each step is two: one of the critic's and one of the network's.
+            max_steps=-1 if args.minutes else 2 * args.steps,
+            max_time={"minutes": args.minutes} if args.minutes else None,
+            stop_at=args.stop_at and 2 * args.stop_at,
+            seed=args.seed,
+            precision="32-true",
+            decay=args.decay,
+            checkpoint_every=500,
+            **process_options(args, partial=True),
+        )
     if this_process().rank > 0:
         return
     torch.save(network.state_dict(), args.folder / "uncorrected.pt")

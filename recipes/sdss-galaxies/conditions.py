@@ -64,7 +64,7 @@ def noise_of(light: np.ndarray, columns: dict[str, np.ndarray], seed: int) -> di
     """
     Noise where templates are faint, and how it changes with the light.
 
-    From what is finer than 1.5 pixels, and from colours finer than 6 pixels. Noise of `unit_noise`
+    From what is finer than 1.5 pixels. Noise of `unit_noise`
     is measured in the same way and scaled to it.
 
     Returns
@@ -78,11 +78,12 @@ def noise_of(light: np.ndarray, columns: dict[str, np.ndarray], seed: int) -> di
     )
     radius = elliptic_radius(side, axis_ratio)
     fade = petrosian_fade(radius, reach)[:, None]
-    known, generator = {"grain": grain}, torch.Generator().manual_seed(seed)
-    together, alone = (
-        (fade * unit_noise(light.shape, known | {"colour": share}, generator)).numpy()
-        for share in (torch.zeros(n), torch.ones(n))
+    together, both = (
+        (fade * unit_noise(light.shape, {"grain": grain, "colour": colour}, generator)).numpy()
+        for colour in (torch.zeros(n), torch.ones(n))
+        for generator in [torch.Generator().manual_seed(seed)]
     )
+    alone = both - together
     radius, fade = (radius / reach[:, None, None]).numpy(), fade.numpy()
     noise, level = (np.full((n, 3), np.nan, np.float32) for _ in range(2))
     dark, colour = (np.full(n, np.nan, np.float32) for _ in range(2))
@@ -92,25 +93,25 @@ def noise_of(light: np.ndarray, columns: dict[str, np.ndarray], seed: int) -> di
         )
         if faint.sum() <= 30:
             continue
-        fine, made = (_finer(images[row], 1.5) for images in (light, together))
-        noise[row] = _spread(fine[:, faint]) / _spread(made[:, faint])
+        fine, one, own = (_finer(images[row], 1.5) for images in (light, together, alone))
+        found, shared, owned = (_spread(x[:, faint]) for x in (fine, one, own))
+        g, r, _ = fine[:, faint]
+        # What of g's is its own; the galaxy has a colour too.
+        share = min(_spread((g - (g @ r) / (r @ r) * r)[None])[0] / found[0], 0.9)
+        colour[row] = shared[0] / owned[0] * share / (1 - share**2) ** 0.5
+        noise[row] = found / np.hypot(shared, colour[row] * owned)
         level[row] = light[row][:, faint].mean(1)
         # What noise and light are there, of those where there is more: the line through (1, 1).
         there = [where for where in fainter if where.sum() > 30]
         if there:
-            less = [_spread(fine[1:2, w])[0] / _spread(made[1:2, w])[0] for w in there]
+            less = [(_spread(fine[:, w]) / _spread(one[:, w]))[1] for w in there]
             left = [(light[row, 1, w] / fade[row, 0, w]).mean() for w in there]
-            y = 1 - np.array(less) / noise[row, 1]
+            y = 1 - np.array(less) * shared[1] / found[1]
             x = 1 - (np.array(left) / level[row, 1]).clip(0, 0.9)
             dark[row] = 1 - (x @ y) / (x @ x)
-        g, r, _ = _finer(light[row], 6)[:, faint]
-        # The galaxy has a colour too.
-        scatter = (g - (g @ r) / (r @ r) * r).std() / noise[row, 0]
-        g, r, _ = _finer(alone[row], 6)[:, faint]
-        colour[row] = scatter / (g - r).std()
     return {
         "noise": _typical(noise), "level": np.maximum(_typical(level), 0.1 * _typical(noise)),
-        "dark": _typical(dark).clip(0, 1), "colour": _typical(colour).clip(0, 1),
+        "dark": _typical(dark).clip(0, 1), "colour": _typical(colour).clip(0, 2),
     }  # fmt: skip
 
 

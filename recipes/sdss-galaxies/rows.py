@@ -15,17 +15,20 @@ from torch.utils.data import IterableDataset
 from astrodlkit.networks._petrosian import elliptic_radius, petrosian_fade, petrosian_radius
 from astrodlkit.training import this_process
 
-# Pixels: how far noise in colour correlates, in two parts, and the second's share of the variance.
-COLOUR_GRAINS, COARSE_SHARE = (1.1, 3.0), 0.35
+# Noise in colour: over how many pixels its parts correlate, and their shares of the variance, the
+# first of what is as coarse as the noise that bands share; and how strong it is in g, r and i.
+# Compressed pictures keep brightness, which is r's most of all, apart from colours.
+COLOUR_GRAINS, COLOUR_SHARES = (1.2, 3.0, 6.0), (0.11, 0.16, 0.2, 0.53)
+COLOUR_BANDS = (1.0, 0.55, 1.0)
 # It comes and goes over so many pixels, as compressed pictures keep it, and by what: standard
 # deviation of the logarithm.
-BURST_GRAIN, BURST = 3.0, 0.7
+BURST_GRAIN, BURST = 3.0, 0.4
 # Of the light: what 8 bits and compression leave of a stretched picture (gradation.py).
-GRADATION = 0.05
+GRADATION = 0.058
 # Noise is coarser where it is dark, as compressed pictures keep it: by how many times the sharpest,
 # and at how many times the row's level 1/e of that is left; and how lopsided, and where 1/e of that
 # (gradation.py).
-COARSER, COARSE_LEVEL = 2.25, 0.6
+COARSER, COARSE_LEVEL = 1.4, 0.6
 LOPSIDED, LOPSIDED_LEVEL = 0.18, 1.6
 
 
@@ -133,8 +136,11 @@ def add_noise(
     whole = (light.detach() / fade.clamp_min(0.01)).clamp_min(0)
     bright = whole / rows["level"][:, :, None, None]
     sky = sky * (1 - (1 - rows["dark"][:, None, None, None]) * (1 - bright).clamp_min(0))
-    noise = unit_noise(light.shape, rows, generator, bright[:, 1:2])
-    return light + fade * torch.hypot(sky, GRADATION * whole) * noise
+    strength = fade * torch.hypot(sky, GRADATION * whole)
+    noise = strength * unit_noise(light.shape, rows, generator, bright[:, 1:2])
+    # Templates are of unit flux, and have the colours that are asked for, with their noise.
+    noise = noise - strength * noise.sum((2, 3), True) / strength.sum((2, 3), True).clamp_min(1e-9)
+    return light + noise
 
 
 def fade_of(light: Tensor, axis_ratio: Tensor) -> Tensor:
@@ -163,10 +169,10 @@ def unit_noise(
     grain = 0.15 * rows["grain"]
     where = grain.device
     white = torch.randn(n, 1, *sides, generator=generator, device=where)
-    together = _grainy(white, grain.clamp_min(0.3))
+    together = _grainy(white, grain.clamp_min(0.4))
     if bright is not None:
         dark, lopsided = ((-bright / level).exp() for level in (COARSE_LEVEL, LOPSIDED_LEVEL))
-        together = together.lerp(_grainy(white, (COARSER * grain).clamp_min(0.3)), dark)
+        together = together.lerp(_grainy(white, (COARSER * grain).clamp_min(0.4)), dark)
         together = together + LOPSIDED * lopsided * (together.square() - 1)
     burst, *alone = (
         _grainy(
@@ -175,8 +181,10 @@ def unit_noise(
         )
         for bands, size in ((1, BURST_GRAIN), *((shape[1], size) for size in COLOUR_GRAINS))
     )
-    alone = (1 - COARSE_SHARE) ** 0.5 * alone[0] + COARSE_SHARE**0.5 * alone[1]
-    alone = (BURST * burst - BURST**2).exp() * alone
+    white = torch.randn(n, shape[1], *sides, generator=generator, device=where)
+    alone.insert(0, _grainy(white, grain.clamp_min(0.4)))
+    alone = sum(share**0.5 * part for share, part in zip(COLOUR_SHARES, alone, strict=True))
+    alone = (BURST * burst - BURST**2).exp() * alone * alone.new_tensor(COLOUR_BANDS)[:, None, None]
     return together + rows["colour"][:, None, None, None] * alone
 
 

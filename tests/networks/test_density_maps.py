@@ -203,6 +203,18 @@ def test_corrections(generator):
     assert_allclose(after, before / 2 + 0.25, atol=1e-5)
 
 
+def test_corrections_of_a_higher_degree_than_the_spectrum():
+    network, lower = lognormal(correction_degree=4), lognormal()
+    assert network.terms(rows(2)).shape == (2, 35)
+    assert_allclose(network.terms(rows(2))[:, :20], lower.terms(rows(2)))
+    field = torch.zeros(2, 8, 8)
+    assert_allclose(network.density(field, rows(2)), lower.density(field, rows(2)))
+    network.last_correction.shift[20:] = 0.1
+    wanted = 0.1 * network.terms(rows(2))[:, 20:].sum(1)
+    shifted = network.corrected(field, rows(2), network.last_correction)
+    assert_allclose(shifted, wanted[:, None, None].expand(2, 8, 8), rtol=1e-5)
+
+
 def test_autocast_leaves_spectrum_and_distribution_alone(stirred, generator):
     noise = torch.randn(2, 3, 32, 32, generator=generator)
     with torch.autocast("cpu", torch.bfloat16):
