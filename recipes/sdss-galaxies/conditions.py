@@ -28,6 +28,7 @@ from astrodlkit.networks._petrosian import END, elliptic_radius, petrosian_fade
 
 # Petrosian radii between which noise is measured, and those where it is less.
 FAINT, FAINTER = (1.0, END), ((END, 1.55), (1.55, 1.8))
+FINE, AROUND = 1.5, 2.0  # pixels: what is noise, and what is light
 BLOCK = 250  # pictures classified at once
 LIMITS = {"axis_ratio": (0.05, 1), "sersic_index": (0.3, 8), "psf_fwhm": (0.1, 1.2)}
 
@@ -64,8 +65,8 @@ def noise_of(light: np.ndarray, columns: dict[str, np.ndarray], seed: int) -> di
     """
     Noise where templates are faint, and how it changes with the light.
 
-    From what is finer than 1.5 pixels. Noise of `unit_noise`
-    is measured in the same way and scaled to it.
+    From what is finer than 1.5 pixels. Noise of `unit_noise` is measured in the same way and scaled
+    to it.
 
     Returns
     -------
@@ -73,35 +74,40 @@ def noise_of(light: np.ndarray, columns: dict[str, np.ndarray], seed: int) -> di
         ``noise``, ``level``, ``dark`` and ``colour`` of `Rows`.
     """
     n, side = len(light), light.shape[-1]
+    light = light.astype(np.float32)
     grain, reach, axis_ratio = (
         torch.from_numpy(columns[name]).float() for name in ("grain", "reach", "axis_ratio")
     )
     radius = elliptic_radius(side, axis_ratio)
     fade = petrosian_fade(radius, reach)[:, None]
+    radius = (radius / reach[:, None, None]).numpy()
+    faint = (radius > FAINT[0]) & (radius < FAINT[1])
+    n_faint = faint.sum((1, 2))
+    level = (light * faint[:, None]).sum((2, 3)) / n_faint.clip(1)[:, None]
+    level[n_faint <= 30] = np.nan
+    level = _typical(level).astype(np.float32)
+    around = torch.from_numpy(gaussian_filter(light[:, 1:2], (0, 0, AROUND, AROUND)))
+    bright = around / fade.clamp_min(0.01) / torch.from_numpy(level)[:, 1, None, None, None]
     together, both = (
-        (fade * unit_noise(light.shape, {"grain": grain, "colour": colour}, generator)).numpy()
+        (fade * unit_noise(light.shape, rows, generator, bright.clamp_min(0))).numpy()
         for colour in (torch.zeros(n), torch.ones(n))
+        for rows in [{"grain": grain, "colour": colour}]
         for generator in [torch.Generator().manual_seed(seed)]
     )
-    alone = both - together
-    radius, fade = (radius / reach[:, None, None]).numpy(), fade.numpy()
-    noise, level = (np.full((n, 3), np.nan, np.float32) for _ in range(2))
+    alone, fade = both - together, fade.numpy()
+    noise = np.full((n, 3), np.nan, np.float32)
     dark, colour = (np.full(n, np.nan, np.float32) for _ in range(2))
-    for row in range(n):
-        faint, *fainter = (
-            (radius[row] > low) & (radius[row] < high) for low, high in (FAINT, *FAINTER)
-        )
-        if faint.sum() <= 30:
-            continue
-        fine, one, own = (_finer(images[row], 1.5) for images in (light, together, alone))
-        found, shared, owned = (_spread(x[:, faint]) for x in (fine, one, own))
-        g, r, _ = fine[:, faint]
+    for row in np.flatnonzero(n_faint > 30):
+        fine, one, own = (_finer(images[row], FINE) for images in (light, together, alone))
+        here = faint[row]
+        found, shared, owned = (_spread(x[:, here]) for x in (fine, one, own))
+        g, r, _ = fine[:, here]
         # What of g's is its own; the galaxy has a colour too.
         share = min(_spread((g - (g @ r) / (r @ r) * r)[None])[0] / found[0], 0.9)
         colour[row] = shared[0] / owned[0] * share / (1 - share**2) ** 0.5
         noise[row] = found / np.hypot(shared, colour[row] * owned)
-        level[row] = light[row][:, faint].mean(1)
         # What noise and light are there, of those where there is more: the line through (1, 1).
+        fainter = [(radius[row] > low) & (radius[row] < high) for low, high in FAINTER]
         there = [where for where in fainter if where.sum() > 30]
         if there:
             less = [(_spread(fine[:, w]) / _spread(one[:, w]))[1] for w in there]
@@ -110,7 +116,7 @@ def noise_of(light: np.ndarray, columns: dict[str, np.ndarray], seed: int) -> di
             x = 1 - (np.array(left) / level[row, 1]).clip(0, 0.9)
             dark[row] = 1 - (x @ y) / (x @ x)
     return {
-        "noise": _typical(noise), "level": np.maximum(_typical(level), 0.1 * _typical(noise)),
+        "noise": _typical(noise), "level": np.maximum(level, 0.1 * _typical(noise)),
         "dark": _typical(dark).clip(0, 1), "colour": _typical(colour).clip(0, 2),
     }  # fmt: skip
 

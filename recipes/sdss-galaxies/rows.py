@@ -18,7 +18,7 @@ from astrodlkit.training import this_process
 # Noise in colour: over how many pixels its parts correlate, and their shares of the variance, the
 # first of what is as coarse as the noise that bands share; and how strong it is in g, r and i.
 # Compressed pictures keep brightness, which is r's most of all, apart from colours.
-COLOUR_GRAINS, COLOUR_SHARES = (1.2, 3.0, 6.0), (0.11, 0.16, 0.2, 0.53)
+COLOUR_GRAINS, COLOUR_SHARES = (1.2, 3.0, 6.0), (0.17, 0.14, 0.2, 0.49)
 COLOUR_BANDS = (1.0, 0.55, 1.0)
 # It comes and goes over so many pixels, as compressed pictures keep it, and by what: standard
 # deviation of the logarithm.
@@ -28,7 +28,7 @@ GRADATION = 0.058
 # Noise is coarser where it is dark, as compressed pictures keep it: by how many times the sharpest,
 # and at how many times the row's level 1/e of that is left; and how lopsided, and where 1/e of that
 # (gradation.py).
-COARSER, COARSE_LEVEL = 1.4, 0.6
+COARSER, COARSE_LEVEL = 1.55, 0.6
 LOPSIDED, LOPSIDED_LEVEL = 0.18, 1.6
 
 
