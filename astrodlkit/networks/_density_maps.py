@@ -44,6 +44,9 @@ class DensityMapNetwork(nn.Module):
         and how many there are.
     degree, correction_degree : int
         Of the polynomials, and of those by which webs and maps are corrected.
+    limits : sequence of (float, float), optional
+        Of the matter density, sigma8 today and the redshift: beyond, what is corrected is
+        that of the limit.
     widths : sequence of int
         Channels of the network at 2, 4, 8, ... pixels.
     n_noise : int
@@ -80,6 +83,7 @@ class DensityMapNetwork(nn.Module):
         values: tuple[float, int] = (6.0, 121),
         degree: int = 3,
         correction_degree: int = 3,
+        limits: Sequence[tuple[float, float]] | None = None,
         widths: Sequence[int] = (24, 48, 72, 96),
         n_noise: int = 1,
         strength: float = 0.8,
@@ -87,7 +91,7 @@ class DensityMapNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.pixel, self.correction_degree = float(pixel), correction_degree
-        self.degree = max(degree, correction_degree)
+        self.degree, self.limits = max(degree, correction_degree), limits
         self.log_k: _Knots = (log_k[0], log_k[1], log_k[2])
         self.values: _Knots = (-values[0], values[0], values[1])
         self.n_channels = 2 + n_noise
@@ -230,6 +234,7 @@ class DensityMapNetwork(nn.Module):
         field : `~torch.Tensor`, shape (n, ny, nx)
             Filtered, then shifted; unchanged where nothing has been fitted.
         """
+        conditions = self._within_limits(conditions)
         if correction.filter.any():
             factor = self.at_wave_numbers(correction.filter, conditions, field.shape[-2:]).exp()
             field = torch.fft.irfft2(torch.fft.rfft2(field) * factor, s=field.shape[-2:])
@@ -237,6 +242,17 @@ class DensityMapNetwork(nn.Module):
             shift = _at(self.terms(conditions), correction.shift)
             field = field + _interpolate(shift, self.values, field)
         return field
+
+    def _within_limits(self, conditions: Tensor) -> Tensor:
+        """The nearest conditions for which corrections were fitted, shape (n, 3)."""
+        if self.limits is None:
+            return conditions
+        matter, sigma8, redshift = conditions.unbind(1)
+        asked = matter, sigma8 / _growth(matter, redshift), redshift
+        matter, today, redshift = (
+            x.clamp(*ends) for x, ends in zip(asked, self.limits, strict=True)
+        )
+        return torch.stack([matter, today * _growth(matter, redshift), redshift], 1)
 
     def density(self, field: Tensor, conditions: Tensor) -> Tensor:
         """
@@ -415,6 +431,17 @@ class _Correction(nn.Module):
         super().__init__()
         self.register_buffer("filter", torch.zeros(n_terms, n_wave_numbers))
         self.register_buffer("shift", torch.zeros(n_terms, n_values))
+
+
+def _growth(matter: Tensor, redshift: Tensor) -> Tensor:
+    """Of structure since a redshift, in flat LCDM (Carroll et al. 1992, ARA&A, 30, 499, eq. 29)."""
+
+    def over_scale(part: Tensor) -> Tensor:
+        rest = 1 - part
+        return 2.5 * part / (part ** (4 / 7) - rest + (1 + part / 2) * (1 + rest / 70))
+
+    then = matter * (1 + redshift) ** 3
+    return over_scale(then / (then + 1 - matter)) / over_scale(matter) / (1 + redshift)
 
 
 def _at(terms: Tensor, coefficients: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ def make_card(network: DensityMapNetwork, scale: str, n: tuple[int, int], box: B
             "n_noise": network.n_channels - 2,
             "log_k": list(network.log_k),
             "correction_degree": network.correction_degree,
+            "limits": network.limits,
         },
         maps=MapSpec(
             pixel=pixel,

@@ -17,7 +17,7 @@ from astrodlkit import load_model
 
 SEED, SIDE = 52, 256
 # Matter density, sigma8 at the redshift, redshift.
-CONDITIONS = ((0.31, 0.81, 0.0), (0.2, 0.7, 0.5), (0.4, 0.9, 1.0))
+CONDITIONS = ((0.31, 0.81, 0.0), (0.2, 0.7, 0.5), (0.4, 0.55, 1.0))
 
 
 def summed(maps: torch.Tensor, step: int) -> torch.Tensor:

@@ -33,7 +33,13 @@ MANY = 5
 # How the webs are made, and at what wave numbers spectra are known: see DensityMapNetwork.
 WEBS = {
     "500mpc": {"strength": 0.8, "coherence": 8.0, "log_k": (-7.0, 1.5, 52)},
-    "100mpc": {"strength": 1.2, "coherence": 3.0, "log_k": (-6.0, 2.6, 52), "correction_degree": 4},
+    "100mpc": {
+        "strength": 1.2,
+        "coherence": 3.0,
+        "log_k": (-6.0, 2.6, 52),
+        "correction_degree": 4,
+        "limits": ((0.15, 0.5), (0.6, 1.0), (0.0, 2.0)),
+    },
 }
 
 

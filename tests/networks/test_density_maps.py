@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from astropy import units as u
+from astropy.cosmology import FlatLambdaCDM
 from numpy.testing import assert_allclose
 
+from astrodlkit.cosmicweb._growth import linear_growth
 from astrodlkit.metrics import cross_power_spectrum, power_spectrum
 from astrodlkit.networks import DensityMapNetwork, _periodic_unet
 from astrodlkit.networks._periodic_unet import PeriodicUNet
@@ -213,6 +215,28 @@ def test_corrections_of_a_higher_degree_than_the_spectrum():
     wanted = 0.1 * network.terms(rows(2))[:, 20:].sum(1)
     shifted = network.corrected(field, rows(2), network.last_correction)
     assert_allclose(shifted, wanted[:, None, None].expand(2, 8, 8), rtol=1e-5)
+
+
+def test_corrections_beyond_their_limits():
+    cosmology = FlatLambdaCDM(H0=70, Om0=0.3, Tcmb0=0)
+    network = lognormal(limits=[(0.1, 0.5), (0.6, 1.0), (0, 2)])
+    network.last_correction.shift[2] = 1
+    network.last_correction.shift[3] = 1
+    field = torch.zeros(1, 8, 8)
+
+    def corrected(sigma8, redshift):
+        then = sigma8 * linear_growth(cosmology, redshift)
+        known = torch.tensor([[0.3, then, redshift]], dtype=torch.float32)
+        return network.corrected(field, known, network.last_correction)
+
+    free = lognormal()
+    free.last_correction.load_state_dict(network.last_correction.state_dict())
+    inside = torch.tensor([[0.3, 0.8, 0.0]])
+    assert_allclose(corrected(0.8, 0.0), free.corrected(field, inside, free.last_correction))
+    assert_allclose(corrected(0.8, 5.0), corrected(0.8, 2.0), atol=0.01)
+    assert_allclose(corrected(1.2, 1.0), corrected(1.0, 1.0), atol=0.01)
+    assert_allclose(corrected(0.4, 0.0), corrected(0.6, 0.0), atol=0.01)
+    assert (corrected(0.8, 1.0) - corrected(0.6, 1.0)).abs().min() > 0.1
 
 
 def test_autocast_leaves_spectrum_and_distribution_alone(stirred, generator):
