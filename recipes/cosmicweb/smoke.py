@@ -55,6 +55,8 @@ def main() -> None:
     few = "--steps", 1, "--batch-size", 2
     for start in (folder / "train.py", "cosmicweb-500mpc"):
         run("train.py", folder, folder / f"after-{Path(start).name}", *few, "--start", start)
+    run("train.py", folder, folder / "corrected", "--steps", 0, "--start", folder / "train.py")
+    run("ends.py", folder, folder / "corrected", "-n", 2)
     models = folder / "train.py", "--wgan", folder / "wgan.py"
     few = "--set", "train", "--maps", 8, "--nearest", 1
     run("validate.py", folder, *models, *few, "--figures", folder)

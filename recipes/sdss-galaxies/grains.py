@@ -58,13 +58,13 @@ def main() -> None:
     rows, network = Rows.read(args.work), read_network(args.model)
     rows = rows[np.random.default_rng(SEED).permutation(np.flatnonzero(rows.split == 1))[: args.n]]
     axis_ratio = rows.conditions[:, network.condition_names.index("axis_ratio")]
-    radius = in_petrosian_radii(rows, axis_ratio)[:, 0]
-    made = generate(network, rows, SEED)[1]
-    sources = {"real": rows.templates.astype(np.float32), "generated": made}
-    shown = {
-        name: np.nanmedian(list(map(looks, light, radius, rows.noise[:, 1])), axis=0)
-        for name, light in sources.items()
-    }
+    clean, made = generate(network, rows, SEED)
+    real = rows.templates.astype(np.float32)
+    shown = {}
+    for name, light, bright in (("real", real, real), ("generated", made, clean)):
+        radius = in_petrosian_radii(axis_ratio, bright[:, 1])
+        found = list(map(looks, light, radius, rows.noise[:, 1]))
+        shown[name] = np.nanmedian(found, axis=0)
     print(f"{len(rows)} galaxies; r, g - r, i - r; correlations of both, and of g - r with r")
     for j, (inner, outer) in enumerate(RINGS):
         print(f"{inner} to {outer} Petrosian radii")

@@ -27,23 +27,25 @@ from validate import GENERATOR, REAL, SEED, Judged, agrees, judge
 
 from astrodlkit import load_model
 from astrodlkit.networks import GalaxyTemplateNetwork
-from astrodlkit.networks._petrosian import elliptic_radius
+from astrodlkit.networks._petrosian import elliptic_radius, petrosian_radius
 
 RINGS = 0.0, 0.5, 1.0, 1.3, 1.6, np.inf  # Petrosian radii
 
 
-def in_petrosian_radii(rows: Rows, axis_ratio: np.ndarray) -> np.ndarray:
-    """How far pixels are from the middle, (n, 1, side, side)."""
-    radius = elliptic_radius(rows.templates.shape[-1], torch.from_numpy(axis_ratio)).numpy()
-    return (radius / rows.reach[:, None, None])[:, None]
+def in_petrosian_radii(axis_ratio: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """How far pixels are from the middle of galaxies without noise, (n, side, side), in r."""
+    radius = elliptic_radius(light.shape[-1], torch.from_numpy(axis_ratio))
+    reach = petrosian_radius(torch.from_numpy(light).float(), radius)
+    return (radius / reach[:, None, None]).numpy()
 
 
 def by_rings(judged: Judged, axis_ratio: int) -> None:
     """Accuracies of the small network."""
     light = [judged.light[name] for name in (GENERATOR, "reference")]
+    # Real ones are bright where the Petrosian radius is.
     radius = [
-        in_petrosian_radii(rows, rows.conditions[:, axis_ratio])
-        for rows in (judged.rows[GENERATOR], judged.rows["reference"])
+        in_petrosian_radii(judged.rows[name].conditions[:, axis_ratio], clean[:, 1])[:, None]
+        for name, clean in ((GENERATOR, judged.clean[GENERATOR]), ("reference", light[1]))
     ]
     for inner, outer in ((0.0, np.inf), *pairwise(RINGS)):
         parts = [

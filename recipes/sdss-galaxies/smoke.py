@@ -125,6 +125,7 @@ def learn(data: Path, work: Path, folder: Path) -> None:
     if "nan" in table or "shear slope" not in table:
         raise SystemExit("the table of figures is not whole")
     run("shortcomings.py", work, folder / "textures")
+    run("grains.py", work, folder / "textures")
     run("export.py", work, folder / "vae", folder / "model", "--candidate", "vae", "--shears", 2)
     network = load_model(folder / "model/sdss-galaxies.json", device="cpu").module
     light = network(torch.zeros(1, network.n_latent), network.deck.table[:1]).detach()
