@@ -102,17 +102,9 @@ def main() -> None:
         value, error, n = found[GENERATOR]
         if np.isfinite([value, error]).all():
             note = "in standard deviations" if "Wasserstein" in title else ""
-            figures.append(
-                # Fluxes are exact but for rounding: an error is never less than the last digit.
-                Figure(
-                    title.strip(),
-                    round(value, 4),
-                    max(round(error, 4), 1e-4),
-                    n,
-                    "validation",
-                    note,
-                )
-            )
+            # Fluxes are exact but for rounding: an error is never less than the last digit.
+            value, error = round(value, 4), max(round(error, 4), 1e-4)
+            figures.append(Figure(title.strip(), value, error, n, "validation", note))
     card = make_card(network, rows, args.candidate)
     card = ModelCard.from_dict(card.to_dict() | {"figures": [f.to_dict() for f in figures]})
     print(save_model(args.folder, card, network, overwrite=True))
