@@ -7,6 +7,7 @@ from itertools import combinations_with_replacement
 import torch
 from torch import Tensor, nn
 
+from ._growth import growth
 from ._periodic_unet import PeriodicUNet
 from ._zeldovich import displaced
 
@@ -248,11 +249,11 @@ class DensityMapNetwork(nn.Module):
         if self.limits is None:
             return conditions
         matter, sigma8, redshift = conditions.unbind(1)
-        asked = matter, sigma8 / _growth(matter, redshift), redshift
+        asked = matter, sigma8 / growth(matter, redshift), redshift
         matter, today, redshift = (
             x.clamp(*ends) for x, ends in zip(asked, self.limits, strict=True)
         )
-        return torch.stack([matter, today * _growth(matter, redshift), redshift], 1)
+        return torch.stack([matter, today * growth(matter, redshift), redshift], 1)
 
     def density(self, field: Tensor, conditions: Tensor) -> Tensor:
         """
@@ -431,17 +432,6 @@ class _Correction(nn.Module):
         super().__init__()
         self.register_buffer("filter", torch.zeros(n_terms, n_wave_numbers))
         self.register_buffer("shift", torch.zeros(n_terms, n_values))
-
-
-def _growth(matter: Tensor, redshift: Tensor) -> Tensor:
-    """Of structure since a redshift, in flat LCDM (Carroll et al. 1992, ARA&A, 30, 499, eq. 29)."""
-
-    def over_scale(part: Tensor) -> Tensor:
-        rest = 1 - part
-        return 2.5 * part / (part ** (4 / 7) - rest + (1 + part / 2) * (1 + rest / 70))
-
-    then = matter * (1 + redshift) ** 3
-    return over_scale(then / (then + 1 - matter)) / over_scale(matter) / (1 + redshift)
 
 
 def _at(terms: Tensor, coefficients: Tensor) -> Tensor:
