@@ -9,6 +9,7 @@ from boxes import THICKNESS, Box
 from scipy.optimize import brentq
 from scipy.special import ndtr, roots_hermitenorm
 from spectra import K_RANGE, Spectra
+from truth import OM0, REDSHIFT_BINS, SIGMA8
 
 from astrodlkit.networks import DensityMapNetwork
 
@@ -38,7 +39,7 @@ WEBS = {
         "coherence": 3.0,
         "log_k": (-6.0, 2.6, 52),
         "correction_degree": 4,
-        "limits": ((0.15, 0.5), (0.6, 1.0), (0.0, 2.0)),
+        "limits": (OM0, SIGMA8, (REDSHIFT_BINS[0][0], REDSHIFT_BINS[-1][1])),
     },
 }
 
