@@ -18,10 +18,10 @@ class TextureDistance:
     How far generated templates are from real ones in `textures`, given the conditions.
 
     The energy distance (Szekely & Rizzo 2013, J. Stat. Plan. Inference, 143, 1249) along each
-    texture and along random directions through textures and conditions: no critic has to learn
-    it, and it is right on average for samples of any size. That of asymmetry, smoothness,
-    concentration, Gini and M20, alone, counts as much as all, and so does that of these and a
-    reader's answers.
+    texture and, with the same weight, along random directions through textures and conditions: no
+    critic has to learn it, and it is right on average for samples of any size. That of asymmetry,
+    smoothness, concentration, Gini and M20, alone, counts as much as all, and so does that of these
+    and a reader's answers.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ class TextureDistance:
             axes = torch.eye(now.shape[1], device=now.device)[:, first:n]
             slanted = torch.randn(now.shape[1], DIRECTIONS, generator=generator, device=now.device)
             slanted[:first] = 0
-            axes = torch.cat([axes, slanted / slanted[:n].norm(dim=0)], 1)
-            to_real, to_made = (_apart(rows @ axes, part @ axes) for part in others)
-            distance = distance + to_real - to_made
+            for along in (axes, slanted / slanted[:n].norm(dim=0)):
+                to_real, to_made = (_apart(rows @ along, part @ along) for part in others)
+                distance = distance + to_real - to_made
         return distance
 
     def _numbers(self, light: Tensor, conditions: Tensor) -> Tensor:
