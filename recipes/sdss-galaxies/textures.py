@@ -1,6 +1,6 @@
 """How clumpy, lopsided and dusty templates are."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import torch
 from torch import Tensor
@@ -18,11 +18,12 @@ LEAST = 1e-3  # of the light: structure below it counts as none
 
 def textures(light: Tensor, axis_ratio: Tensor, reach: Tensor) -> Tensor:
     """
-    Logarithms of structure over light in each ring, of the light there, and its colours, (n, 91).
+    Logarithms of structure over light in each ring, of the light there, and its colours, (n, 131).
 
     Of r what is brighter, what is darker and what is lopsided at each of three scales, lopsided at
     what is coarser, and what differs along x and along y: galaxies have no stripes. Of the colours
-    what differs at two; what they are is known where light is bright.
+    what differs at two scales, and along x and along y; what they are is known where light is
+    bright.
 
     Parameters
     ----------
@@ -38,16 +39,18 @@ def textures(light: Tensor, axis_ratio: Tensor, reach: Tensor) -> Tensor:
         band = fine - coarse
         maps += [band.relu(), (-band).relu(), _lopsided(band)]
     maps += [_lopsided(r[-1]), *((r[0] - r[0].roll(2, axis)).abs() for axis in (1, 2))]
-    balanced = [maps / total * total[:, 1:2] for maps in smooth[1:]]
-    colours = [maps[:, ::2] - maps[:, 1:2] for maps in balanced]
-    for fine, coarse in pairwise(colours):
+    balanced = [light / total * total[:, 1:2] for light in smooth]
+    colours = [light[:, ::2] - light[:, 1:2] for light in balanced]
+    for fine, coarse in pairwise(colours[1:]):
         maps += (fine - coarse).abs().unbind(1)
+    for colour, axis in product(colours[:2], (2, 3)):
+        maps += (colour - colour.roll(2, axis)).abs().unbind(1)
     radius = elliptic_radius(light.shape[-1], axis_ratio) / reach[:, None, None]
     rings = torch.stack([(radius >= a) & (radius < b) for a, b in pairwise(RINGS)], 1).float()
     around = torch.einsum("nyx,nkyx->nk", r[-1], rings).clamp_min(1e-3)[:, None]
     structure, colour = (
         torch.einsum("nmyx,nkyx->nmk", each, rings) / around
-        for each in (torch.stack(maps, 1), colours[0])
+        for each in (torch.stack(maps, 1), colours[1])
     )
     logarithms = (torch.cat([structure, around], 1) + LEAST).log()
     return torch.cat([logarithms.flatten(1), colour[..., :BRIGHT].flatten(1)], 1)
