@@ -12,7 +12,7 @@ from astrodlkit.networks._petrosian import elliptic_radius, petrosian_radius
 # Random directions of a step, and rows of earlier batches that are kept: a batch alone says little.
 DIRECTIONS, KEPT = 32, 768
 # Pixels by which pictures are smoothed before they are read: a grid could please a reader.
-READ = 1.5
+READER_GRAIN = 1.5
 
 
 class TextureDistance:
@@ -80,7 +80,7 @@ class TextureDistance:
         reach = petrosian_radius(light[:, 1].detach(), radius)
         found = [textures(light, axis_ratio, reach)]
         if self.reader is not None:
-            features = self.reader(smoothed(light, READ))
+            features = self.reader(smoothed(light, READER_GRAIN))
             off = self.reader.off(features, conditions)[:, :, None]
             found += [features, (off * conditions[:, None, self.classes]).flatten(1)]
         return torch.cat([*found, nonparametric(light[:, 1], axis_ratio, reach)], 1)

@@ -117,88 +117,83 @@ def _two_layers(n: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(n, WIDTH), nn.SiLU(), nn.Linear(WIDTH, WIDTH))
 
 
-def drawn(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:
+def own_numbers(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:
     """Latent numbers from an encoder's posteriors, (n, n_numbers)."""
     noise = torch.randn(mean.shape, generator=generator, device=mean.device)
     return mean + (log_variance / 2).exp() * noise
 
 
 def nats(flow: CouplingFlow, own: Tensor, conditions: Tensor, wider: float = 1.0) -> Tensor:
-    """How unlikely latent numbers are, but for a constant, (n,); drawn ``wider`` than they are."""
+    """How unlikely latent numbers are, but for a constant, (n,), as if they were ``wider``."""
     gaussian, volume = flow.inverse(own, conditions)
     return (wider * gaussian).square().sum(1) / 2 - volume
 
 
-class FieldTask(lightning.LightningModule):
+class _Task(lightning.LightningModule):
+    """What learns by AdamW, up and along a cosine to zero."""
+
+    rate: float
+    decay: float
+
+    def __init__(self, learner: nn.Module, seed: int, max_steps: int) -> None:
+        super().__init__()
+        self.learner, self.seed, self.max_steps = learner, seed, max_steps
+
+    def configure_optimizers(self) -> tuple[list, list]:
+        """The optimizer and its schedule."""
+        parameters = self.learner.parameters()
+        optimizer = torch.optim.AdamW(parameters, lr=self.rate, weight_decay=self.decay)
+        schedule = warm_up_and_cosine(optimizer, self.max_steps)
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+
+class FieldTask(_Task):
     """A velocity field that learns the straight ways from Gaussian numbers to an encoder's."""
 
-    def __init__(self, field: VelocityField, seed: int, max_steps: int) -> None:
-        super().__init__()
-        self.field, self.seed, self.max_steps = field, seed, max_steps
+    rate, decay = FIELD_RATE, FIELD_DECAY
 
     def training_step(self, batch: Sequence[Tensor], _: int) -> Tensor:
         """How far velocities are off."""
         mean, log_variance, conditions = batch
         generator = step_generator(self.seed, self.global_step, self.device)
-        own = drawn(mean, log_variance, generator)
+        own = own_numbers(mean, log_variance, generator)
         start = torch.randn(mean.shape, generator=generator, device=self.device)
         # Most often in the middle of the way.
         time = torch.randn(len(mean), 1, generator=generator, device=self.device).sigmoid()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=BFLOAT16):
-            found = self.field(start.lerp(own, time), time, conditions)
+            found = self.learner(start.lerp(own, time), time, conditions)
         loss = (found.float() - (own - start)).square().sum(1).mean()
         self.log("loss", loss)
         return loss
 
-    def configure_optimizers(self) -> tuple[list, list]:
-        """AdamW, up and along a cosine to zero."""
-        return _descent(self.field, FIELD_RATE, FIELD_DECAY, self.max_steps)
 
-
-class FlowTask(lightning.LightningModule):
+class FlowTask(_Task):
     """A flow that learns where a field takes Gaussian numbers, and how likely these places are."""
 
-    def __init__(self, flow: CouplingFlow, max_steps: int) -> None:
-        super().__init__()
-        self.flow, self.max_steps = flow, max_steps
+    rate, decay = FLOW_RATE, FLOW_DECAY
 
     def training_step(self, batch: Sequence[Tensor], _: int) -> Tensor:
         """Nats, and how far off."""
         start, end, conditions = batch
-        off = (self.flow(start, conditions) - end).square().sum(1)
-        loss = (nats(self.flow, end, conditions) + WHERE * off).mean()
+        off = (self.learner(start, conditions) - end).square().sum(1)
+        loss = (nats(self.learner, end, conditions) + WHERE * off).mean()
         self.log("loss", loss)
         return loss
 
-    def configure_optimizers(self) -> tuple[list, list]:
-        """AdamW, up and along a cosine to zero."""
-        return _descent(self.flow, FLOW_RATE, FLOW_DECAY, self.max_steps)
 
-
-class OwnTask(lightning.LightningModule):
+class OwnTask(_Task):
     """A flow that learns how likely an encoder's own numbers are."""
 
-    def __init__(self, flow: CouplingFlow, seed: int, max_steps: int) -> None:
-        super().__init__()
-        self.flow, self.seed, self.max_steps = flow, seed, max_steps
+    rate, decay = OWN_RATE, FLOW_DECAY
 
     def training_step(self, batch: Sequence[Tensor], _: int) -> Tensor:
         """Nats."""
         mean, log_variance, conditions = batch
         generator = step_generator(self.seed, self.global_step, self.device)
-        loss = nats(self.flow, drawn(mean, log_variance, generator), conditions, WIDER).mean()
+        own = own_numbers(mean, log_variance, generator)
+        loss = nats(self.learner, own, conditions, WIDER).mean()
         self.log("loss", loss)
         return loss
-
-    def configure_optimizers(self) -> tuple[list, list]:
-        """AdamW, up and along a cosine to zero."""
-        return _descent(self.flow, OWN_RATE, FLOW_DECAY, self.max_steps)
-
-
-def _descent(module: nn.Module, rate: float, decay: float, steps: int) -> tuple[list, list]:
-    optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=decay)
-    schedule = warm_up_and_cosine(optimizer, steps)
-    return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
 class Drawn(IterableDataset):
@@ -278,17 +273,17 @@ def main() -> None:
         )
 
     training = rows[rows.split == 0]
-    found = encoded(network, training)
-    learn(FieldTask(field, args.seed, args.steps or FIELD_STEPS), found, "field")
+    posteriors = encoded(network, training)
+    learn(FieldTask(field, args.seed, args.steps or FIELD_STEPS), posteriors, "field")
     conditions = network.deck.standard(torch.from_numpy(training.conditions))
     pairs = carried(field.cpu().eval(), network.n_global, conditions, args.seed)
-    learn(FlowTask(network.flow.train(), args.steps or FLOW_STEPS), pairs, "flow")
-    learn(OwnTask(network.flow, args.seed, args.steps or OWN_STEPS), found, "own")
+    learn(FlowTask(network.flow.train(), args.seed, args.steps or FLOW_STEPS), pairs, "flow")
+    learn(OwnTask(network.flow, args.seed, args.steps or OWN_STEPS), posteriors, "own")
     if this_process().rank > 0:
         return
     torch.save(network.state_dict(), args.folder / "network.pt")
     mean, log_variance, conditions = encoded(network, rows[rows.split == 1])
-    own = drawn(mean, log_variance, torch.Generator().manual_seed(args.seed))
+    own = own_numbers(mean, log_variance, torch.Generator().manual_seed(args.seed))
     with torch.inference_mode():
         print(f"{nats(network.flow, own, conditions).mean():.2f} nats of {len(own)} kept apart")
 

@@ -39,8 +39,8 @@ def textures(light: Tensor, axis_ratio: Tensor, reach: Tensor) -> Tensor:
         band = fine - coarse
         maps += [band.relu(), (-band).relu(), _lopsided(band)]
     maps += [_lopsided(r[-1]), *((r[0] - r[0].roll(2, axis)).abs() for axis in (1, 2))]
-    balanced = [light / total * total[:, 1:2] for light in smooth]
-    colours = [light[:, ::2] - light[:, 1:2] for light in balanced]
+    balanced = [maps / total * total[:, 1:2] for maps in smooth]
+    colours = [maps[:, ::2] - maps[:, 1:2] for maps in balanced]
     for fine, coarse in pairwise(colours[1:]):
         maps += (fine - coarse).abs().unbind(1)
     for colour, axis in product(colours[:2], (2, 3)):
