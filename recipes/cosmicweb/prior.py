@@ -31,16 +31,15 @@ LONG = 0.2
 DENSE = 3.0
 # So many boxes of the whole side tell how it changes with the conditions; fewer, its mean.
 MANY = 5
-# How the webs are made, and at what wave numbers spectra are known: see DensityMapNetwork.
+# What corrections are polynomials of, and the domain's ends, where they end: see DensityMapNetwork.
+CORRECTIONS = {
+    "correction_degree": 4,
+    "limits": (OM0, SIGMA8, (REDSHIFT_BINS[0][0], REDSHIFT_BINS[-1][1])),
+}
+# How the webs are made, and at what wave numbers spectra are known: the same.
 WEBS = {
-    "500mpc": {"strength": 0.8, "coherence": 8.0, "log_k": (-7.0, 1.5, 52)},
-    "100mpc": {
-        "strength": 1.2,
-        "coherence": 3.0,
-        "log_k": (-6.0, 2.6, 52),
-        "correction_degree": 4,
-        "limits": (OM0, SIGMA8, (REDSHIFT_BINS[0][0], REDSHIFT_BINS[-1][1])),
-    },
+    "500mpc": {"strength": 0.8, "coherence": 8.0, "log_k": (-7.0, 1.5, 52), **CORRECTIONS},
+    "100mpc": {"strength": 1.2, "coherence": 3.0, "log_k": (-6.0, 2.6, 52), **CORRECTIONS},
 }
 
 

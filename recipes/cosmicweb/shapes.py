@@ -8,8 +8,9 @@ from astrodlkit.training import this_process
 # Gaussianised values at which excursion sets are taken, and which peaks are sorted into.
 LEVELS = torch.linspace(-1.8, 3.0, 13)
 PEAKS = torch.linspace(-1.8, 4.2, 13)
-# Width, in such values, of what a step is here.
-SOFT = 0.1
+# Width, in such values, of what a step is: where they are counted, and where gradients come from.
+# Counted softly, small peaks are worth less than they are.
+SHARP, SOFT = 0.001, 0.05
 # Rarer peaks than this share of the most frequent do not count for more.
 RARE = 0.02
 # Rings of modes, in units of the Nyquist frequency, and what counts there as a step of isotropy.
@@ -19,7 +20,7 @@ ISOTROPY = 0.5
 EVERY = 2
 
 
-def shapes(field: Tensor) -> Tensor:
+def shapes(field: Tensor, step: float = SHARP) -> Tensor:
     """
     Area, boundary and Euler characteristic of excursion sets, counts of peaks, and isotropy.
 
@@ -32,6 +33,8 @@ def shapes(field: Tensor) -> Tensor:
     ----------
     field : `~torch.Tensor`, shape (n, ny, nx)
         Gaussianised values; periodic.
+    step : float
+        Width of what a step is here, in such values.
 
     Returns
     -------
@@ -39,7 +42,7 @@ def shapes(field: Tensor) -> Tensor:
         By pixel, but for the last.
     """
     levels, peaks_at = LEVELS.to(field.device), PEAKS.to(field.device)
-    inside = torch.sigmoid((field[:, None] - levels[:, None, None]) / SOFT)
+    inside = torch.sigmoid((field[:, None] - levels[:, None, None]) / step)
     right, below = (inside.roll(-1, axis) for axis in (3, 2))
     edges = [torch.minimum(inside, right), torch.minimum(inside, below)]
     squares = torch.minimum(edges[0], edges[0].roll(-1, 2)).mean((2, 3))
@@ -47,7 +50,7 @@ def shapes(field: Tensor) -> Tensor:
     area = inside.mean((2, 3))
     lines = torch.stack([field.roll(shift, 1) for shift in (-1, 0, 1)], 1)
     sides = torch.cat([lines.roll(1, 3), lines.roll(-1, 3), lines[:, ::2]], 1)
-    peak = torch.sigmoid((field - sides.amax(1)) / SOFT)
+    peak = torch.sigmoid((field - sides.amax(1)) / step)
     width = peaks_at[1] - peaks_at[0]
     sorted_in = torch.exp(-(((field[:, None] - peaks_at[:, None, None]) / width) ** 2))
     peaks = (peak[:, None] * sorted_in).mean((2, 3))
@@ -104,9 +107,9 @@ class RunningDifference(nn.Module):
         Its value is that of this batch; its gradient is that of the running difference.
         """
         made, true, conditions = made[::EVERY], true[::EVERY], conditions[::EVERY]
-        found = shapes(made)
+        soft = shapes(made, SOFT)
         with torch.no_grad():
-            wanted = shapes(true)
+            found, wanted = shapes(made), shapes(true)
             along = torch.cat([torch.ones_like(conditions[:, :1]), conditions], 1) / len(made)
             keep = self.memory
             self.off.mul_(keep).add_(_of_all((1 - keep) * along.T @ (found - wanted)))
@@ -120,7 +123,7 @@ class RunningDifference(nn.Module):
             unit = torch.cat([*counts, torch.full_like(rings, ISOTROPY * seen)]) / seen
             pull = along @ (self.off / seen) / unit**2
             value = (self.off[0] / seen / unit).square().mean() / 2
-        loss = (pull * found).sum(0).mean()
+        loss = (pull * soft).sum(0).mean()
         return loss - loss.detach() + value
 
 
