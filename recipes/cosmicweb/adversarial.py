@@ -5,7 +5,7 @@ from typing import Any
 import lightning
 import torch
 from critic import Critic
-from shapes import RunningDifference
+from shapes import RunningDifference, RunningSquare
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -71,7 +71,7 @@ class AdversarialTask(lightning.LightningModule):
         critic_rate: float = 4e-4,
         gamma: float = 0.2,
         penalty_every: int = 4,
-        spectrum_weight: float = 3.0,
+        spectrum_weight: float = 30.0,
         values_weight: float = 3.0,
         shapes_weight: float = 100.0,
         lattice_weight: float = 100.0,
@@ -85,7 +85,7 @@ class AdversarialTask(lightning.LightningModule):
         self.max_steps, self.crop, self.seed = max_steps, crop, seed
         self.rate, self.critic_rate, self.minutes = rate, critic_rate, minutes
         self.gamma, self.penalty_every = gamma, penalty_every
-        self.shapes = RunningDifference()
+        self.shapes, self.spectrum = RunningDifference(), RunningSquare(len(EDGES) - 1)
         self.weights = {
             "spectrum": spectrum_weight,
             "values": values_weight,
@@ -168,7 +168,7 @@ class AdversarialTask(lightning.LightningModule):
         return loss
 
     def _spectrum_loss(self, made: Tensor, web: Tensor, conditions: Tensor) -> Tensor:
-        """Square of what the batch's mean power is off, a mean over bins."""
+        """Square of what the mean power is off, a mean over bins."""
         expected = self._binned(
             self.network.at_wave_numbers(self.power, conditions, made.shape[-2:]).exp()
         )
@@ -179,7 +179,7 @@ class AdversarialTask(lightning.LightningModule):
         middle = ((EDGES[1:] + EDGES[:-1]) / 2).to(made.device)
         trust = ((TRUSTED[1] - middle) / (TRUSTED[1] - TRUSTED[0])).clamp(0, 1)
         off = found.mean(0) - 1 - trust * (start.mean(0) - 1)
-        return off.square().mean()
+        return self.spectrum(off)
 
     def _power(self, density: Tensor) -> Tensor:
         return (torch.fft.rfft2(density).abs() / density.shape[-1] * self.network.pixel) ** 2

@@ -127,6 +127,36 @@ class RunningDifference(nn.Module):
         return loss - loss.detach() + value
 
 
+class RunningSquare(nn.Module):
+    """
+    Half the square of numbers' mean over the last batches, a mean over numbers.
+
+    That of each batch's own would hold down how much they scatter as well, and so what is rare.
+
+    Parameters
+    ----------
+    n : int
+        Numbers.
+    memory : float
+        Share of the old that stays in a step.
+    """
+
+    def __init__(self, n: int, memory: float = 0.95) -> None:
+        super().__init__()
+        self.memory = memory
+        self.register_buffer("mean", torch.zeros(n))
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Of numbers, shape (n,), of a batch: its gradient is that of the running mean."""
+        with torch.no_grad():
+            self.steps.add_(1)
+            self.mean.lerp_(_of_all(numbers.detach().clone()), 1 - self.memory)
+            mean = self.mean / (1 - self.memory**self.steps)
+        loss = (mean * numbers).mean()
+        return loss - loss.detach() + mean.square().mean() / 2
+
+
 def _of_all(numbers: Tensor) -> Tensor:
     """Their mean over the processes."""
     n = this_process().n
