@@ -20,8 +20,7 @@ N_PIXELS, ROUNDS = 8 * 256**2, 8
 STEP = 1.2
 # A quantile is taken where so many pixels lie beyond it.
 BEYOND = 30
-# Part of what the variance is off by which values beyond ``DENSE``, where that is, are made to rise
-# more steeply.
+# Part of what the variance is off by which values beyond ``DENSE`` are made to rise more steeply.
 STEEPER = 0.15
 # How many of the quantiles tell how the tails go on, and how steep they may.
 TAIL, SLOPES = 45, (0.2, 1.5)
@@ -60,7 +59,6 @@ def correct(
         Pixels of the maps; by default those of the boxes.
     """
     correction = network.web_correction if web else network.last_correction
-    dense = DENSE[boxes[0].settings["scale"]]
     correction.filter.zero_()
     correction.shift.zero_()
     side = side or boxes[0].settings["side"]
@@ -93,7 +91,7 @@ def correct(
             for field, row in zip(fields, rows, strict=True)
         ]
         _fit(correction.shift, terms, np.array(shifts))
-        correction.shift += denser * torch.from_numpy((values - dense).clip(0)).float()
+        correction.shift += denser * torch.from_numpy((values - DENSE).clip(0)).float()
         off, spread = [], []
         for field, row, target in zip(others, rows, wanted, strict=True):
             maps = network.density(network.corrected(field, row, correction), row)

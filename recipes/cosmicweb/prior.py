@@ -27,9 +27,10 @@ N_SOME, N_FEW = 10, 4
 SHORT = (0.3, 0.6)
 # Below this, in the same units, boxes of the whole side differ from those of half by one factor.
 LONG = 0.2
-# Beyond this Gaussian value the spectrum's variance, not few pixels, says how dense maps are; boxes
-# of 250 Mpc tell enough of it themselves.
-DENSE = {"500mpc": np.inf, "100mpc": 3.0}
+# Beyond this Gaussian value the spectrum's variance, not few pixels, says how dense maps are.
+DENSE = 3.0
+# Scales whose boxes tell so well how dense pixels are that, on the mean, P(k) follows from these.
+TOLD_BY_PIXELS = ("500mpc",)
 # So many boxes of the whole side tell how it changes with the conditions; fewer, its mean.
 MANY = 5
 # What corrections are polynomials of, and the domain's ends, where they end: see DensityMapNetwork.
@@ -166,29 +167,35 @@ def n_modes(side: int) -> np.ndarray:
     return np.bincount(shell.ravel(), twice.ravel())[1:]
 
 
-def steepness(
+def excess(
     log_density: np.ndarray,
     values: np.ndarray,
     log_power: np.ndarray,
     log_k: np.ndarray,
     *,
     pixel: float,
-    dense: float,
     side: int = 256,
 ) -> float:
-    """What to add to the slope of log(1 + delta) beyond ``dense`` for the spectrum's variance."""
+    """Logarithm of the variance of a distribution over that of a spectrum."""
     power = np.exp(np.interp(np.log(wave_numbers(side, pixel)), log_k, log_power))
     wanted = n_modes(side) @ power / (side * pixel) ** 2
     nodes, weights = roots_hermitenorm(200)
     weights = weights / weights.sum()
-    start, beyond = np.interp(nodes, values, log_density), (nodes - dense).clip(0)
+    density = np.exp(np.interp(nodes, values, log_density))
+    return float(np.log(weights @ density**2 / (weights @ density) ** 2 - 1) - np.log(wanted))
+
+
+def steepness(
+    log_density: np.ndarray, values: np.ndarray, *spectrum: np.ndarray, pixel: float
+) -> float:
+    """What to add to the slope of log(1 + delta) beyond `DENSE` for the spectrum's variance."""
+    beyond = (values - DENSE).clip(0)
 
     def off(more: float) -> float:
-        density = np.exp(start + more * beyond)
-        return float(np.log(weights @ density**2 / (weights @ density) ** 2 - 1) - np.log(wanted))
+        return excess(log_density + more * beyond, values, *spectrum, pixel=pixel)
 
     # It must rise, and no more than twice as steeply.
-    slope = float(np.interp(dense, values[1:], np.diff(log_density)) / (values[1] - values[0]))
+    slope = float(np.interp(DENSE, values[1:], np.diff(log_density)) / (values[1] - values[0]))
     low, high = -0.95 * slope, slope
     if off(low) >= 0:
         return low
@@ -278,17 +285,20 @@ def make_network(
         distribution[:n] += more[:, (np.arange(len(values)) - first).clip(0, last - first)]
     smooth, left = fit_terms(terms, halofit + terms[:, :N_SOME] @ ratio)
     print(f"log P(k): RMS {left:.4f} off the polynomials")
-    if np.isfinite(dense := DENSE[boxes[0].settings["scale"]]):
-        known = {"pixel": network.pixel, "dense": dense}
-        steeper = [
-            [steepness(row @ distribution, values, row @ smooth, log_k, **known)] for row in terms
-        ]
-        more, left = fit_terms(terms, np.array(steeper))
-        print(f"densest pixels: {np.mean(steeper):.3f} steeper; RMS {left:.4f} off the polynomials")
-        distribution += more * (values - dense).clip(0)
+    known = {"pixel": network.pixel}
+    if boxes[0].settings["scale"] in TOLD_BY_PIXELS:
+        # Means of logarithms, of boxes that scatter, are low.
+        more = [excess(row @ distribution, values, row @ smooth, log_k, **known) for row in terms]
+        print(f"P(k): {np.exp(np.mean(more)):.3f} of that by the variance")
+        smooth[0] += np.mean(more)
+    steeper = [
+        [steepness(row @ distribution, values, row @ smooth, log_k, **known)] for row in terms
+    ]
+    more, left = fit_terms(terms, np.array(steeper))
+    print(f"densest pixels: {np.mean(steeper):.3f} steeper; RMS {left:.4f} off the polynomials")
+    distribution += more * (values - DENSE).clip(0)
     rows = [
-        gaussian_power(row @ distribution, values, row @ smooth, log_k, pixel=network.pixel)
-        for row in terms
+        gaussian_power(row @ distribution, values, row @ smooth, log_k, **known) for row in terms
     ]
     spectrum, left = fit_terms(terms, np.array(rows))
     print(f"log P(k) of the Gaussian field: RMS {left:.4f} off the polynomials")
