@@ -3,6 +3,7 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.cosmology import FlatLambdaCDM
 from numpy.testing import assert_allclose, assert_array_equal
 
 from astrodlkit import emulate_density_maps, list_models, load_model
@@ -72,3 +73,17 @@ def test_structure_grows(name):
         for z in (2, 1, 0)
     ]
     assert power[0] < power[1] < power[2]
+
+
+@pytest.mark.parametrize("redshift", [0, 0.6])
+def test_no_bend_towards_the_end_of_the_domain(redshift):
+    """Polynomials that few boxes tell of rise or fall where matter densities end."""
+    emulator = load_model("cosmicweb-500mpc", device="cpu")
+    fixed = {name: emulator.spec.fixed[name] for name in ("H0", "Ob0", "Tcmb0")}
+    variance = [
+        emulator.sample(
+            6, cosmology=FlatLambdaCDM(Om0=matter, **fixed), sigma8=0.98, redshift=redshift, rng=3
+        ).data.var()
+        for matter in (0.155, 0.2, 0.26)
+    ]
+    assert abs(np.diff(np.log(variance), 2)) < 0.06
