@@ -340,7 +340,7 @@ def test_the_variance_of_small_units_is_kept(fitting):
     wanted = images[0].uncertainty.array * u.nJy.to(unit) ** 2
     assert (wanted > 0).any()
     # Faint pixels are differences of brighter ones.
-    assert_allclose(images[1].uncertainty.array, wanted, rtol=1e-4, atol=1e-6 * wanted.max())
+    assert_allclose(images[1].uncertainty.array, wanted, rtol=1e-4, atol=1e-12 * wanted.max())
 
 
 def test_wrong_arguments_say_what_is_right(fitting, profiles, table, options):
