@@ -17,13 +17,10 @@ from astrodlkit.training import step_generator, warm_up_and_cosine
 BFLOAT16 = resolve_precision("auto", torch.device("cpu"), difference=lambda: 0.0) == "bfloat16"
 # Bins of the modes of a map, in units of the Nyquist frequency.
 EDGES = torch.cat([torch.tensor([0.01]), torch.logspace(-1.3, 0, 18), torch.tensor([1.2, 1.42])])
-# Up to here a map's power is compared with that of the web it was made from, which takes away
-# what scatters; beyond the second with what is expected alone.
-TRUSTED = (0.3, 0.6)
 # The critic sees one piece of each square of so many pixels.
 BLOCK = 128
-# Sorted pixels that are compared.
-N_QUANTILES = 64
+# Sorted pixels that are compared, and of the first and last ones.
+N_QUANTILES, ENDS = 64, (2, 9, 29)
 
 
 class AdversarialTask(lightning.LightningModule):
@@ -71,9 +68,9 @@ class AdversarialTask(lightning.LightningModule):
         critic_rate: float = 4e-4,
         gamma: float = 0.2,
         penalty_every: int = 4,
-        spectrum_weight: float = 30.0,
-        values_weight: float = 3.0,
-        shapes_weight: float = 100.0,
+        spectrum_weight: float = 150.0,
+        values_weight: float = 300.0,
+        shapes_weight: float = 600.0,
         lattice_weight: float = 100.0,
         seed: int = 0,
         critic: dict[str, Any] | None = None,
@@ -86,6 +83,7 @@ class AdversarialTask(lightning.LightningModule):
         self.rate, self.critic_rate, self.minutes = rate, critic_rate, minutes
         self.gamma, self.penalty_every = gamma, penalty_every
         self.shapes, self.spectrum = RunningDifference(), RunningSquare(len(EDGES) - 1)
+        self.values = RunningSquare(N_QUANTILES + 2 * len(ENDS))
         self.weights = {
             "spectrum": spectrum_weight,
             "values": values_weight,
@@ -122,7 +120,7 @@ class AdversarialTask(lightning.LightningModule):
         losses = {
             "adversarial": softplus(-scores).mean(),
             "spectrum": self._spectrum_loss(made, web, conditions),
-            "values": self._values_loss(made, web),
+            "values": self._values_loss(made, web, conditions),
             "shapes": self.shapes(made, true, self.network.standard(conditions)),
             "lattice": self._lattice_loss(made - web),
         }
@@ -168,7 +166,12 @@ class AdversarialTask(lightning.LightningModule):
         return loss
 
     def _spectrum_loss(self, made: Tensor, web: Tensor, conditions: Tensor) -> Tensor:
-        """Square of what the mean power is off, a mean over bins."""
+        """
+        Square of what the power is off on the mean and along conditions, a mean over bins.
+
+        It is compared with that of the web it was made from, which has what is expected on the mean
+        and most of what scatters.
+        """
         expected = self._binned(
             self.network.at_wave_numbers(self.power, conditions, made.shape[-2:]).exp()
         )
@@ -176,10 +179,7 @@ class AdversarialTask(lightning.LightningModule):
             self._binned(self._power(self.network.density(x, conditions))) / expected
             for x in (made, web)
         )
-        middle = ((EDGES[1:] + EDGES[:-1]) / 2).to(made.device)
-        trust = ((TRUSTED[1] - middle) / (TRUSTED[1] - TRUSTED[0])).clamp(0, 1)
-        off = found.mean(0) - 1 - trust * (start.mean(0) - 1)
-        return self.spectrum(off)
+        return self.spectrum(found - start, self.network.standard(conditions))
 
     def _power(self, density: Tensor) -> Tensor:
         return (torch.fft.rfft2(density).abs() / density.shape[-1] * self.network.pixel) ** 2
@@ -194,13 +194,13 @@ class AdversarialTask(lightning.LightningModule):
         total = power.new_zeros(len(power), len(EDGES)).index_add(1, place, power.flatten(1))
         return (total / torch.bincount(place, minlength=len(EDGES)))[:, 1:]
 
-    def _values_loss(self, made: Tensor, web: Tensor) -> Tensor:
-        """Square of what sorted pixels are off, the batch's mean less that of the webs."""
+    def _values_loss(self, made: Tensor, web: Tensor, conditions: Tensor) -> Tensor:
+        """Square of what sorted pixels are off those of the web, as for the spectrum."""
         found, start = (x.flatten(1).sort(1).values for x in (made, web))
-        at = torch.linspace(0, found.shape[1] - 1, N_QUANTILES).long()
-        ends = torch.tensor([-30, -10, -3, 2, 9, 29]) % found.shape[1]
-        at = torch.cat([at, ends]).to(made.device)
-        return (found[:, at].mean(0) - start[:, at].mean(0)).square().mean()
+        last = found.shape[1] - 1
+        at = torch.linspace(0, last, N_QUANTILES).long()
+        at = torch.cat([at, torch.tensor([*ENDS, *(last - i for i in ENDS)])]).to(made.device)
+        return self.values(found[:, at] - start[:, at], self.network.standard(conditions))
 
     def _lattice_loss(self, added: Tensor) -> Tensor:
         """

@@ -6,13 +6,13 @@ from torch import Tensor, nn
 from astrodlkit.training import this_process
 
 # Gaussianised values at which excursion sets are taken, and which peaks are sorted into.
-LEVELS = torch.linspace(-1.8, 3.0, 13)
-PEAKS = torch.linspace(-1.8, 4.2, 13)
+LEVELS = torch.linspace(-2.2, 3.0, 14)
+PEAKS = torch.linspace(-2.3, 4.2, 14)
 # Width, in such values, of what a step is: where they are counted, and where gradients come from.
 # Counted softly, small peaks are worth less than they are.
 SHARP, SOFT = 0.001, 0.05
 # Rarer peaks than this share of the most frequent do not count for more.
-RARE = 0.02
+RARE = 0.003
 # Rings of modes, in units of the Nyquist frequency, and what counts there as a step of isotropy.
 RINGS = torch.linspace(1 / 16, 1, 16)
 ISOTROPY = 0.5
@@ -90,7 +90,7 @@ class RunningDifference(nn.Module):
         Share of the old that stays in a step.
     """
 
-    def __init__(self, n_conditions: int = 3, memory: float = 0.95) -> None:
+    def __init__(self, n_conditions: int = 3, memory: float = 0.97) -> None:
         super().__init__()
         self.memory = memory
         n = 3 * len(LEVELS) + len(PEAKS) + len(RINGS) - 1
@@ -110,7 +110,7 @@ class RunningDifference(nn.Module):
         soft = shapes(made, SOFT)
         with torch.no_grad():
             found, wanted = shapes(made), shapes(true)
-            along = torch.cat([torch.ones_like(conditions[:, :1]), conditions], 1) / len(made)
+            along = _along(conditions)
             keep = self.memory
             self.off.mul_(keep).add_(_of_all((1 - keep) * along.T @ (found - wanted)))
             self.size.mul_(keep).add_(_of_all((1 - keep) * wanted.abs().mean(0)))
@@ -129,32 +129,40 @@ class RunningDifference(nn.Module):
 
 class RunningSquare(nn.Module):
     """
-    Half the square of numbers' mean over the last batches, a mean over numbers.
+    Half the square of maps' numbers on the mean over the last batches, and along their conditions.
 
     That of each batch's own would hold down how much they scatter as well, and so what is rare.
 
     Parameters
     ----------
     n : int
-        Numbers.
+        Numbers of each map.
+    n_conditions : int
+        Numbers, of order 1, that go with each map.
     memory : float
         Share of the old that stays in a step.
     """
 
-    def __init__(self, n: int, memory: float = 0.95) -> None:
+    def __init__(self, n: int, n_conditions: int = 3, memory: float = 0.97) -> None:
         super().__init__()
         self.memory = memory
-        self.register_buffer("mean", torch.zeros(n))
+        self.register_buffer("mean", torch.zeros(1 + n_conditions, n))
         self.register_buffer("steps", torch.zeros(()))
 
-    def forward(self, numbers: Tensor) -> Tensor:
-        """Of numbers, shape (n,), of a batch: its gradient is that of the running mean."""
+    def forward(self, numbers: Tensor, conditions: Tensor) -> Tensor:
+        """Of a batch's numbers, (maps, n), a mean over them; its gradient is that of the last."""
         with torch.no_grad():
+            along = _along(conditions)
             self.steps.add_(1)
-            self.mean.lerp_(_of_all(numbers.detach().clone()), 1 - self.memory)
+            self.mean.lerp_(_of_all(along.T @ numbers), 1 - self.memory)
             mean = self.mean / (1 - self.memory**self.steps)
-        loss = (mean * numbers).mean()
-        return loss - loss.detach() + mean.square().mean() / 2
+        loss = (along @ mean * numbers).sum(0).mean()
+        return loss - loss.detach() + mean.square().sum(0).mean() / 2
+
+
+def _along(conditions: Tensor) -> Tensor:
+    """What makes sums over maps a mean and moments along conditions, (maps, 1 + conditions)."""
+    return torch.cat([torch.ones_like(conditions[:, :1]), conditions], 1) / len(conditions)
 
 
 def _of_all(numbers: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ from astrodlkit.training import add_process_options, fit, process_options, this_
 SEED = 50
 # Every tenth box is kept apart: the weights are chosen by them.
 KEPT_APART = 10
+# What a training that goes on from another has at its end, until it is corrected itself.
+LAST = ("last_correction.filter", "last_correction.shift")
 
 
 def training_boxes(folder: Path) -> tuple[list[Box], list[Box]]:
@@ -43,7 +45,11 @@ def learned(box: Box) -> bool:
 def state_of(start: Path) -> dict[str, torch.Tensor]:
     """Of a folder of this script, or of what `load_model` takes, which has no critic."""
     if (start / "last.ckpt").exists():
-        return torch.load(start / "last.ckpt", weights_only=True)["state_dict"]
+        state = torch.load(start / "last.ckpt", weights_only=True)["state_dict"]
+        if (start / "network.pt").exists():
+            ended = torch.load(start / "network.pt", weights_only=True)
+            state |= {f"network.{name}": ended[name] for name in LAST}
+        return state
     return load_model(str(start), device="cpu").module.state_dict(prefix="network.")
 
 
@@ -87,7 +93,8 @@ def main() -> None:
     if args.start and not done:
         earlier = state_of(args.start)
         # What it learned, not what was known of the boxes of then.
-        learnt = {name: earlier[name] for name, _ in task.named_parameters() if name in earlier}
+        names = [*dict(task.named_parameters()), *(f"network.{name}" for name in LAST)]
+        learnt = {name: earlier[name] for name in names if name in earlier}
         task.load_state_dict(learnt, strict=False)
     if args.steps:
         fit(
