@@ -15,7 +15,7 @@ from astrodlkit.cosmicweb._growth import linear_growth
 from astrodlkit.networks import DensityMapNetwork
 
 # Pixels for each cosmology and redshift, and rounds: what is corrected of one changes the other.
-N_PIXELS, ROUNDS = 8 * 256**2, 8
+N_PIXELS, ROUNDS = 24 * 256**2, 8
 # Part of what the spectrum is off that is corrected in a round.
 STEP = 1.2
 # A quantile is taken where so many pixels lie beyond it.

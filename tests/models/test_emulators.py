@@ -80,10 +80,15 @@ def test_no_bend_towards_the_end_of_the_domain(redshift):
     """Polynomials that few boxes tell of rise or fall where matter densities end."""
     emulator = load_model("cosmicweb-500mpc", device="cpu")
     fixed = {name: emulator.spec.fixed[name] for name in ("H0", "Ob0", "Tcmb0")}
-    variance = [
-        emulator.sample(
-            6, cosmology=FlatLambdaCDM(Om0=matter, **fixed), sigma8=0.98, redshift=redshift, rng=3
-        ).data.var()
-        for matter in (0.155, 0.2, 0.26)
+
+    def variance(matter, seed):
+        cosmology = FlatLambdaCDM(Om0=matter, **fixed)
+        maps = emulator.sample(6, cosmology=cosmology, sigma8=0.98, redshift=redshift, rng=seed)
+        return maps.data.var()
+
+    # Six maps scatter by 0.05 in this.
+    bends = [
+        np.diff(np.log([variance(matter, seed) for matter in (0.155, 0.2, 0.26)]), 2)
+        for seed in (3, 4, 5, 6)
     ]
-    assert abs(np.diff(np.log(variance), 2)) < 0.06
+    assert abs(np.mean(bends)) < 0.06
