@@ -48,7 +48,7 @@ def state_of(start: Path) -> dict[str, torch.Tensor]:
         state = torch.load(start / "last.ckpt", weights_only=True)["state_dict"]
         if (start / "network.pt").exists():
             ended = torch.load(start / "network.pt", weights_only=True)
-            state |= {f"network.{name}": ended[name] for name in LAST}
+            state |= {f"network.{name}": value for name, value in ended.items()}
         return state
     return load_model(str(start), device="cpu").module.state_dict(prefix="network.")
 
