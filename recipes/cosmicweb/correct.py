@@ -15,7 +15,9 @@ from astrodlkit.cosmicweb._growth import linear_growth
 from astrodlkit.networks import DensityMapNetwork
 
 # Pixels for each cosmology and redshift, and rounds: what is corrected of one changes the other.
-N_PIXELS, ROUNDS = 24 * 256**2, 8
+N_PIXELS, ROUNDS = 16 * 256**2, 9
+# Webs today, and in a batch, that tell how far they are off on the mean.
+N_WEBS, BATCH = 320, 8
 # Part of what the spectrum is off that is corrected in a round.
 STEP = 1.2
 # A quantile is taken where so many pixels lie beyond it.
@@ -68,39 +70,54 @@ def correct(
     rows = [row.expand(n_maps, 3) for row in known]
     generator = torch.Generator().manual_seed(seed)
 
-    def made(row: torch.Tensor) -> torch.Tensor:
-        noise = torch.randn(n_maps, network.n_channels, side, side, generator=generator)
-        start = network.gaussian(noise[:, :2], row)
-        return network.web(start, row) if web else network.shaped(start, noise[:, 2:], row)
-
-    # What their values are is told by some, what comes of it by others, which scatter otherwise.
-    fields, others = ([made(row) for row in rows] for _ in range(2))
     terms = network.terms(known).double().numpy()
+    values, log_k = (np.linspace(*knots) for knots in (network.values, network.log_k))
+    log_shells, modes = np.log(wave_numbers(side, network.pixel)), n_modes(side)
+    at = _ranks(n_maps * side**2, len(values))
+    gauss = ndtri((at + 0.5) / (n_maps * side**2))
+    expected = terms[:, : len(power)] @ power.double().numpy()
+    expected = np.exp([np.interp(log_shells, log_k, target) for target in expected])
+    more = np.zeros((terms.shape[1], 1))
+    if not web:
+        power_of_webs = _of_webs(network, known, side, generator)
+        more, left = fit_terms(terms, np.log(expected @ modes / (power_of_webs @ modes))[:, None])
+        print(f"variance of webs: RMS {left:.4f} off the polynomials")
+    # What their values are is told by some, what comes of it by others, which scatter otherwise.
+    # Beside the webs that they were made from they scatter a fourth as much.
+    fields, others, quantiles, powers = [], [], [], []
+    for row, target in zip(rows, expected, strict=True):
+        begun, field = _made(network, row, side, generator, web=web)
+        fields.append(field)
+        quantiles.append(gauss if web else np.sort(begun.numpy(), None)[at])
+        begun, field = _made(network, row, side, generator, web=web)
+        others.append(field)
+        powers.append(
+            target if web else spectrum(network.density(begun, row).numpy(), network.pixel)
+        )
+    powers = np.array(powers) * np.exp(terms @ more)
     # Of variance 1, so that what is added to values is known far into the tails.
     scale = -np.log([float(field.std()) for field in fields])
     _fit(correction.filter, terms, np.repeat(scale[:, None], correction.filter.shape[1], 1))
-    values, log_k = (np.linspace(*knots) for knots in (network.values, network.log_k))
-    log_shells = np.log(wave_numbers(side, network.pixel))
     seen = (log_k > log_shells[0]) & (log_k < np.log(np.pi / network.pixel))
-    modes, wanted = n_modes(side), terms[:, : len(power)] @ power.double().numpy()
     denser = torch.zeros(len(correction.shift), 1)
     for i in range(ROUNDS):
         correction.shift.zero_()
         shifts = [
-            _shift(network.corrected(field, row, correction).numpy(), values)
-            for field, row in zip(fields, rows, strict=True)
+            _shift(
+                np.sort(network.corrected(field, row, correction).numpy(), None)[at], wanted, values
+            )
+            for field, row, wanted in zip(fields, rows, quantiles, strict=True)
         ]
         _fit(correction.shift, terms, np.array(shifts))
         correction.shift += denser * torch.from_numpy((values - DENSE).clip(0)).float()
         off, spread = [], []
-        for field, row, target in zip(others, rows, wanted, strict=True):
+        for field, row, wanted in zip(others, rows, powers, strict=True):
             maps = network.density(network.corrected(field, row, correction), row)
             found = spectrum(maps.numpy(), network.pixel)
-            expected = np.exp(np.interp(log_shells, log_k, target))
             # Not the logarithm: a few dense pixels make powers scatter to one side. Waves longer
             # than the box go with its longest.
-            off.append(np.interp(log_k, log_shells, 1 - found / expected))
-            spread.append([1 - modes @ found / (modes @ expected)])
+            off.append(np.interp(log_k, log_shells, 1 - found / wanted))
+            spread.append([1 - modes @ found / (modes @ wanted)])
         # One of a few maps may be far off.
         off, spread = np.array(off).clip(-1), np.array(spread).clip(-1)
         print(f"round {i}: variance off by {-spread.mean():.3f}, P(k) by")
@@ -122,21 +139,55 @@ def sigma8_at(matter: float, sigma8: float, redshift: float) -> float:
     return sigma8 * linear_growth(cosmology, redshift)
 
 
-def _shift(field: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """What to add at ``values`` so that the field's become Gaussian."""
-    ranks = np.sort(field, None)
-    at = np.linspace(BEYOND, len(ranks) - 1 - BEYOND, 4 * len(values)).astype(int)
-    tail = np.geomspace(BEYOND, len(ranks) / 10, len(values)).astype(int)
-    at = np.unique(np.concatenate([at, tail, len(ranks) - 1 - tail]))
-    gauss = ndtri((at + 0.5) / len(ranks))
-    wanted = np.interp(values, ranks[at], gauss)
+def _made(
+    network: DensityMapNetwork,
+    row: torch.Tensor,
+    side: int,
+    generator: torch.Generator,
+    *,
+    web: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Webs, and what is corrected: these, or what the network makes of them."""
+    noise = torch.randn(len(row), network.n_channels, side, side, generator=generator)
+    start = network.gaussian(noise[:, :2], row)
+    webs = network.web(start, row)
+    return webs, webs if web else network.refined(webs, start, noise[:, 2:], row)
+
+
+def _of_webs(
+    network: DensityMapNetwork, known: torch.Tensor, side: int, generator: torch.Generator
+) -> np.ndarray:
+    """Mean power of many webs, (conditions, shells)."""
+    found = []
+    for row in known.repeat_interleave(BATCH, 0).split(BATCH):
+        # Each tells as much: the scatter falls with (1 + z)^1.5.
+        n = max(1, round(N_WEBS / BATCH / (1 + float(row[0, 2])) ** 3))
+        power = 0
+        for _ in range(n):
+            noise = torch.randn(BATCH, 2, side, side, generator=generator)
+            maps = network.density(network.web(network.gaussian(noise, row), row), row)
+            power = power + spectrum(maps.numpy(), network.pixel) / n
+        found.append(power)
+    return np.array(found)
+
+
+def _ranks(n: int, n_values: int) -> np.ndarray:
+    """Which of n sorted pixels are looked at: more of the first and the last."""
+    at = np.linspace(BEYOND, n - 1 - BEYOND, 4 * n_values).astype(int)
+    tail = np.geomspace(BEYOND, n / 10, n_values).astype(int)
+    return np.unique(np.concatenate([at, tail, n - 1 - tail]))
+
+
+def _shift(found: np.ndarray, wanted: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """What to add at ``values`` so that quantiles become those that are wanted."""
+    aim = np.interp(values, found, wanted)
     # Beyond, as the last pixels that are known go.
     for end, inner in ((0, TAIL), (-1, -1 - TAIL)):
-        beyond = values < ranks[at[0]] if end == 0 else values > ranks[at[-1]]
-        slope = (gauss[end] - gauss[inner]) / (ranks[at[end]] - ranks[at[inner]])
-        more = slope.clip(*SLOPES) * (values - ranks[at[end]])
-        wanted = np.where(beyond, gauss[end] + more, wanted)
-    return wanted - values
+        beyond = values < found[0] if end == 0 else values > found[-1]
+        slope = (wanted[end] - wanted[inner]) / (found[end] - found[inner])
+        more = slope.clip(*SLOPES) * (values - found[end])
+        aim = np.where(beyond, wanted[end] + more, aim)
+    return aim - values
 
 
 def _fit(coefficients: torch.Tensor, terms: np.ndarray, rows: np.ndarray) -> None:

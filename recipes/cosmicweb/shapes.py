@@ -18,6 +18,8 @@ RINGS = torch.linspace(1 / 16, 1, 16)
 ISOTROPY = 0.5
 # Every so many maps of a batch are looked at.
 EVERY = 2
+# What is off adds up to itself in so many times what is remembered.
+PATIENCE = 4.5
 
 
 def shapes(field: Tensor, step: float = SHARP) -> Tensor:
@@ -75,63 +77,13 @@ def isotropy(field: Tensor) -> Tensor:
     return both[0] / both[1]
 
 
-class RunningDifference(nn.Module):
-    """
-    How emulated maps differ from simulated ones on the mean, along their conditions.
-
-    A batch tells little of it, many batches do: the difference of the last ones is what the
-    gradient of the next one is weighted with.
-
-    Parameters
-    ----------
-    n_conditions : int
-        Numbers, of order 1, that go with each map.
-    memory : float
-        Share of the old that stays in a step.
-    """
-
-    def __init__(self, n_conditions: int = 3, memory: float = 0.97) -> None:
-        super().__init__()
-        self.memory = memory
-        n = 3 * len(LEVELS) + len(PEAKS) + len(RINGS) - 1
-        self.register_buffer("off", torch.zeros(1 + n_conditions, n))
-        self.register_buffer("size", torch.zeros(n))
-        self.register_buffer("steps", torch.zeros(()))
-
-    def forward(self, made: Tensor, true: Tensor, conditions: Tensor) -> Tensor:
-        """
-        Half the squared difference, a mean over numbers.
-
-        Those of peaks are in their own units, those of sets in units of each kind's largest.
-
-        Its value is that of this batch; its gradient is that of the running difference.
-        """
-        made, true, conditions = made[::EVERY], true[::EVERY], conditions[::EVERY]
-        soft = shapes(made, SOFT)
-        with torch.no_grad():
-            found, wanted = shapes(made), shapes(true)
-            along = _along(conditions)
-            keep = self.memory
-            self.off.mul_(keep).add_(_of_all((1 - keep) * along.T @ (found - wanted)))
-            self.size.mul_(keep).add_(_of_all((1 - keep) * wanted.abs().mean(0)))
-            self.steps.add_(1)
-            seen = 1 - keep**self.steps
-            lengths = [len(LEVELS)] * 3 + [len(PEAKS), len(RINGS) - 1]
-            *sets, peaks, rings = self.size.split(lengths)
-            largest = [part.max().expand(len(part)) for part in sets]
-            counts = [*largest, peaks.clamp_min(RARE * peaks.max())]
-            unit = torch.cat([*counts, torch.full_like(rings, ISOTROPY * seen)]) / seen
-            pull = along @ (self.off / seen) / unit**2
-            value = (self.off[0] / seen / unit).square().mean() / 2
-        loss = (pull * soft).sum(0).mean()
-        return loss - loss.detach() + value
-
-
 class RunningSquare(nn.Module):
     """
     Half the square of maps' numbers on the mean over the last batches, and along their conditions.
 
     That of each batch's own would hold down how much they scatter as well, and so what is rare.
+    A critic that pulls steadily leaves some of it, however strong the hold: so the gradient is that
+    of the mean and of what has added up of it (as methods of multipliers do: Hestenes 1969, JOTA).
 
     Parameters
     ----------
@@ -146,18 +98,68 @@ class RunningSquare(nn.Module):
     def __init__(self, n: int, n_conditions: int = 3, memory: float = 0.97) -> None:
         super().__init__()
         self.memory = memory
-        self.register_buffer("mean", torch.zeros(1 + n_conditions, n))
+        self.register_buffer("recent", torch.zeros(1 + n_conditions, n))
+        self.register_buffer("owed", torch.zeros(1 + n_conditions, n))
         self.register_buffer("steps", torch.zeros(()))
 
     def forward(self, numbers: Tensor, conditions: Tensor) -> Tensor:
-        """Of a batch's numbers, (maps, n), a mean over them; its gradient is that of the last."""
-        with torch.no_grad():
-            along = _along(conditions)
-            self.steps.add_(1)
-            self.mean.lerp_(_of_all(along.T @ numbers), 1 - self.memory)
-            mean = self.mean / (1 - self.memory**self.steps)
-        loss = (along @ mean * numbers).sum(0).mean()
+        """Of a batch's numbers, (maps, n), a mean over them; its value is without what is owed."""
+        along = _along(conditions)
+        mean = self._mean(numbers.detach(), along)
+        loss = (along @ (mean + self.owed) * numbers).sum(0).mean()
         return loss - loss.detach() + mean.square().sum(0).mean() / 2
+
+    def _mean(self, numbers: Tensor, along: Tensor) -> Tensor:
+        """That of the last batches and this one, (1 + conditions, n)."""
+        self.steps.add_(1)
+        self.recent.lerp_(_of_all(along.T @ numbers), 1 - self.memory)
+        mean = self.recent / self._seen()
+        # When there are enough of them.
+        if self.steps * (1 - self.memory) > 1:
+            self.owed.add_(mean * (1 - self.memory) / PATIENCE)
+        return mean
+
+    def _seen(self) -> Tensor:
+        return 1 - self.memory**self.steps
+
+
+class RunningDifference(RunningSquare):
+    """
+    Half the squared difference between emulated and simulated maps: `RunningSquare` of `shapes`.
+
+    Parameters
+    ----------
+    n_conditions : int
+        Numbers, of order 1, that go with each map.
+    memory : float
+        Share of the old that stays in a step.
+    """
+
+    def __init__(self, n_conditions: int = 3, memory: float = 0.97) -> None:
+        n = 3 * len(LEVELS) + len(PEAKS) + len(RINGS) - 1
+        super().__init__(n, n_conditions, memory)
+        self.register_buffer("size", torch.zeros(n))
+
+    def forward(self, made: Tensor, true: Tensor, conditions: Tensor) -> Tensor:
+        """
+        A mean over numbers.
+
+        Those of peaks are in their own units, those of sets in units of each kind's largest.
+        """
+        made, true, along = made[::EVERY], true[::EVERY], _along(conditions[::EVERY])
+        soft = shapes(made, SOFT)
+        with torch.no_grad():
+            found, wanted = shapes(made), shapes(true)
+            mean = self._mean(found - wanted, along)
+            self.size.lerp_(_of_all(wanted.abs().mean(0)), 1 - self.memory)
+            lengths = [len(LEVELS)] * 3 + [len(PEAKS), len(RINGS) - 1]
+            *sets, peaks, rings = (self.size / self._seen()).split(lengths)
+            largest = [part.max().expand(len(part)) for part in sets]
+            counts = [*largest, peaks.clamp_min(RARE * peaks.max())]
+            unit = torch.cat([*counts, torch.full_like(rings, ISOTROPY)])
+            pull = along @ (mean + self.owed) / unit**2
+        loss = (pull * soft).sum(0).mean()
+        return loss - loss.detach() + (mean[0] / unit).square().mean() / 2
 
 
 def _along(conditions: Tensor) -> Tensor:

@@ -115,7 +115,7 @@ def main() -> None:
         return
     torch.save(network.state_dict(), args.folder / "uncorrected.pt")
     # Long waves make the peaks that a network adds to higher.
-    side = taught[0].settings["side"]
+    side = (whole or taught)[0].settings["side"]
     correct(network, power, boxes, args.seed, web=False, side=side)
     torch.save(network.state_dict(), args.folder / "network.pt")
 
