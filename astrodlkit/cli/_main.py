@@ -1,6 +1,7 @@
 """Arguments, errors and exit codes of the command."""
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,7 +15,9 @@ from ._output import TABLE_FORMATS
 
 __all__ = ["main"]
 
-_EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted"
+_EXIT_CODES = (
+    "exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 not read to the end"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     code : int
-        0: done; 1: failed, with one line on standard error; 130: interrupted.
+        0: done; 1: failed, with one line on standard error; 130: interrupted; 141: who reads the
+        standard output, as ``head``, has left.
 
     Raises
     ------
@@ -49,6 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = _show_warning
         try:
             args.run(args)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # What is left to write goes nowhere, also at the end of the process.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
         except KeyboardInterrupt:
             _say("interrupted")
             return 130

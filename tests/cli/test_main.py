@@ -207,6 +207,15 @@ def test_interruption(run, frames, sources, tmp_path, monkeypatch):
     assert not (tmp_path / "o.ecsv").exists()
 
 
+def test_reader_that_has_enough():
+    """As ``astrodlkit models | head -1``."""
+    command = [sys.executable, "-m", "astrodlkit", "models"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert not process.stderr.read()
+    assert process.returncode == 141
+
+
 @pytest.mark.usefixtures("no_work")
 def test_wrong_usage(capsys, frames, tmp_path):
     out = tmp_path / "o.ecsv"
