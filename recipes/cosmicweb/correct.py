@@ -69,7 +69,6 @@ def correct(
     known = torch.from_numpy(known).float()
     rows = [row.expand(n_maps, 3) for row in known]
     generator = torch.Generator().manual_seed(seed)
-
     terms = network.terms(known).double().numpy()
     values, log_k = (np.linspace(*knots) for knots in (network.values, network.log_k))
     log_shells, modes = np.log(wave_numbers(side, network.pixel)), n_modes(side)
@@ -77,6 +76,7 @@ def correct(
     gauss = ndtri((at + 0.5) / (n_maps * side**2))
     expected = terms[:, : len(power)] @ power.double().numpy()
     expected = np.exp([np.interp(log_shells, log_k, target) for target in expected])
+    # Logarithm of the variance that webs lack, as polynomials.
     more = np.zeros((terms.shape[1], 1))
     if not web:
         power_of_webs = _of_webs(network, known, side, generator)
