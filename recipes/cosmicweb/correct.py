@@ -1,5 +1,6 @@
 """Take out what a web or a trained network has wrong of spectrum and distribution."""
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -9,6 +10,7 @@ from boxes import Box
 from prior import DENSE, conditions, fit_terms, n_modes, spectrum, wave_numbers
 from scipy.special import ndtri
 from spectra import FIXED
+from torch import nn
 from truth import OM0, SIGMA8
 
 from astrodlkit.cosmicweb._growth import linear_growth
@@ -30,6 +32,21 @@ TAIL, SLOPES = 45, (0.2, 1.5)
 # Fewer boxes than these say nothing of others than their own.
 GRID = tuple(product(np.geomspace(*OM0, 5), np.geomspace(*SIGMA8, 6), (0.0, 0.2, 0.5, 1.1, 2.0)))
 FEW = 20
+
+
+@dataclass(frozen=True)
+class Aim:
+    """
+    Maps of one cosmology and redshift, and what is wanted of them.
+
+    What their values are is told by some, what comes of it by others, which scatter otherwise.
+    """
+
+    row: torch.Tensor  # conditions, (n, 3)
+    field: torch.Tensor
+    quantiles: np.ndarray  # of the values of ``field``
+    other: torch.Tensor
+    power: np.ndarray  # of the density of ``other``, (shells,)
 
 
 @torch.inference_mode()
@@ -67,57 +84,64 @@ def correct(
     n_maps = max(1, N_PIXELS // side**2)
     known = grid() if len(boxes) >= FEW else np.concatenate([conditions(box) for box in boxes])
     known = torch.from_numpy(known).float()
-    rows = [row.expand(n_maps, 3) for row in known]
     generator = torch.Generator().manual_seed(seed)
     terms = network.terms(known).double().numpy()
-    values, log_k = (np.linspace(*knots) for knots in (network.values, network.log_k))
-    log_shells, modes = np.log(wave_numbers(side, network.pixel)), n_modes(side)
-    at = _ranks(n_maps * side**2, len(values))
-    gauss = ndtri((at + 0.5) / (n_maps * side**2))
+    log_k, log_shells = np.linspace(*network.log_k), np.log(wave_numbers(side, network.pixel))
     expected = terms[:, : len(power)] @ power.double().numpy()
     expected = np.exp([np.interp(log_shells, log_k, target) for target in expected])
-    # Logarithm of the variance that webs lack, as polynomials.
-    more = np.zeros((terms.shape[1], 1))
+    at = _ranks(n_maps * side**2, len(correction.shift[0]))
+    gaussian = ndtri((at + 0.5) / (n_maps * side**2))
     if not web:
-        power_of_webs = _of_webs(network, known, side, generator)
-        more, left = fit_terms(terms, np.log(expected @ modes / (power_of_webs @ modes))[:, None])
-        print(f"variance of webs: RMS {left:.4f} off the polynomials")
-    # What their values are is told by some, what comes of it by others, which scatter otherwise.
-    # Beside the webs that they were made from they scatter a fourth as much.
-    fields, others, quantiles, powers = [], [], [], []
-    for row, target in zip(rows, expected, strict=True):
+        webs = _of_webs(network, known, side, generator)
+        lacking = _lacking(terms, expected, webs, n_modes(side))
+    aims = []
+    for i in range(len(known)):
+        row = known[i].expand(n_maps, 3)
         begun, field = _made(network, row, side, generator, web=web)
-        fields.append(field)
-        quantiles.append(gauss if web else np.sort(begun.numpy(), None)[at])
-        begun, field = _made(network, row, side, generator, web=web)
-        others.append(field)
-        powers.append(
-            target if web else spectrum(network.density(begun, row).numpy(), network.pixel)
+        quantiles = gaussian if web else np.sort(begun.numpy(), None)[at]
+        begun, other = _made(network, row, side, generator, web=web)
+        # Beside the webs that they were made from maps scatter a fourth as much.
+        wanted = (
+            expected[i]
+            if web
+            else lacking[i] * spectrum(network.density(begun, row).numpy(), network.pixel)
         )
-    powers = np.array(powers) * np.exp(terms @ more)
-    # Of variance 1, so that what is added to values is known far into the tails.
-    scale = -np.log([float(field.std()) for field in fields])
-    _fit(correction.filter, terms, np.repeat(scale[:, None], correction.filter.shape[1], 1))
+        aims.append(Aim(row, field, quantiles, other, wanted))
+    _take_out(network, correction, aims, terms, at)
+
+
+def _take_out(
+    network: DensityMapNetwork,
+    correction: nn.Module,
+    aims: list[Aim],
+    terms: np.ndarray,
+    at: np.ndarray,
+) -> None:
+    """Fit a correction by rounds: quantiles ``at`` ranks of sorted pixels, then power."""
+    values, log_k = (np.linspace(*knots) for knots in (network.values, network.log_k))
+    side = aims[0].field.shape[-1]
+    log_shells, modes = np.log(wave_numbers(side, network.pixel)), n_modes(side)
     seen = (log_k > log_shells[0]) & (log_k < np.log(np.pi / network.pixel))
+    # Of variance 1, so that what is added to values is known far into the tails.
+    scale = -np.log([float(aim.field.std()) for aim in aims])
+    _fit(correction.filter, terms, np.repeat(scale[:, None], correction.filter.shape[1], 1))
     denser = torch.zeros(len(correction.shift), 1)
     for i in range(ROUNDS):
         correction.shift.zero_()
-        shifts = [
-            _shift(
-                np.sort(network.corrected(field, row, correction).numpy(), None)[at], wanted, values
-            )
-            for field, row, wanted in zip(fields, rows, quantiles, strict=True)
-        ]
+        shifts = []
+        for aim in aims:
+            found = network.corrected(aim.field, aim.row, correction).numpy()
+            shifts.append(_shift(np.sort(found, None)[at], aim.quantiles, values))
         _fit(correction.shift, terms, np.array(shifts))
         correction.shift += denser * torch.from_numpy((values - DENSE).clip(0)).float()
         off, spread = [], []
-        for field, row, wanted in zip(others, rows, powers, strict=True):
-            maps = network.density(network.corrected(field, row, correction), row)
+        for aim in aims:
+            maps = network.density(network.corrected(aim.other, aim.row, correction), aim.row)
             found = spectrum(maps.numpy(), network.pixel)
             # Not the logarithm: a few dense pixels make powers scatter to one side. Waves longer
             # than the box go with its longest.
-            off.append(np.interp(log_k, log_shells, 1 - found / wanted))
-            spread.append([1 - modes @ found / (modes @ wanted)])
+            off.append(np.interp(log_k, log_shells, 1 - found / aim.power))
+            spread.append([1 - modes @ found / (modes @ aim.power)])
         # One of a few maps may be far off.
         off, spread = np.array(off).clip(-1), np.array(spread).clip(-1)
         print(f"round {i}: variance off by {-spread.mean():.3f}, P(k) by")
@@ -152,6 +176,15 @@ def _made(
     start = network.gaussian(noise[:, :2], row)
     webs = network.web(start, row)
     return webs, webs if web else network.refined(webs, start, noise[:, 2:], row)
+
+
+def _lacking(
+    terms: np.ndarray, expected: np.ndarray, webs: np.ndarray, modes: np.ndarray
+) -> np.ndarray:
+    """What variance is expected over what webs have, as polynomials say it, (conditions, 1)."""
+    more, left = fit_terms(terms, np.log(expected @ modes / (webs @ modes))[:, None])
+    print(f"variance of webs: RMS {left:.4f} off the polynomials")
+    return np.exp(terms @ more)
 
 
 def _of_webs(
