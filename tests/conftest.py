@@ -123,6 +123,15 @@ class Stream:
 
 
 @pytest.fixture
+def double_default():
+    """Torch as a user may have set it for what else they do."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture
 def small_disk():
     """Make the disk one that has room for so many bytes more."""
     plain = Path.open

@@ -26,7 +26,7 @@ def make_network(
     """A backbone with new heads, in evaluation mode."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = HeadsNetwork(**options)
+        network = HeadsNetwork(**options).float()
     # A classifier on top of it is left behind.
     network.backbone.load_state_dict(backbone.state_dict(), strict=False)
     for each in rows.labels:

@@ -267,7 +267,7 @@ class DensityMapEmulator:
                 stacklevel=3,
             )
         self.module.eval()
-        conditions = torch.tensor([request.conditions], device=self.device)
+        conditions = torch.tensor([request.conditions], dtype=torch.float32, device=self.device)
         n_channels: Any = self.module.n_channels
         step, shape = _step(request.shape), (n_channels, *request.shape)
 

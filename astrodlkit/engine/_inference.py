@@ -94,7 +94,9 @@ def _folded(module: nn.Module, shape: tuple[int, ...], precision: str) -> nn.Mod
     tensors = list(module.parameters())
     if not tensors:
         return module
-    images = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0))
+    images = torch.randn(
+        (2, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.float32
+    )
     images = images.to(tensors[0].device, memory_format=torch.channels_last)
     # The copy's layers are watched: other threads may be using the network's.
     copy = deepcopy(module)

@@ -195,7 +195,7 @@ def run_network(function: Any, device: torch.device, *arrays: NDArray) -> list[N
         filled = []
         for array in arrays:
             part = np.asarray(array[start : start + _ROWS], np.float32)
-            tensor = torch.zeros((_ROWS, *part.shape[1:]))
+            tensor = torch.zeros((_ROWS, *part.shape[1:]), dtype=torch.float32)
             tensor[: len(part)] = torch.from_numpy(np.ascontiguousarray(part))
             filled.append(tensor.to(device))
         with torch.inference_mode():

@@ -332,7 +332,8 @@ class DensityMapNetwork(nn.Module):
 
     def _gauss(self) -> Tensor:
         """Logarithm of the normal distribution at ``values``, but for a constant, shape (m,)."""
-        return torch.linspace(*self.values, device=self.distribution.device).square().neg() / 2
+        values = torch.linspace(*self.values, dtype=self.centre.dtype, device=self.centre.device)
+        return values.square().neg() / 2
 
     def standard(self, conditions: Tensor) -> Tensor:
         """
@@ -378,8 +379,9 @@ class DensityMapNetwork(nn.Module):
     def _waves(self, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Wave numbers (1/Mpc) along y and x of the modes of a map."""
         ny, nx = shape
-        ky = torch.fft.fftfreq(ny, self.pixel, device=self.centre.device)
-        kx = torch.fft.rfftfreq(nx, self.pixel, device=self.centre.device)
+        kind = {"dtype": self.centre.dtype, "device": self.centre.device}
+        ky = torch.fft.fftfreq(ny, self.pixel, **kind)
+        kx = torch.fft.rfftfreq(nx, self.pixel, **kind)
         return 2 * math.pi * ky[:, None], 2 * math.pi * kx
 
     def at_wave_numbers(

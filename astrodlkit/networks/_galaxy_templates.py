@@ -147,7 +147,7 @@ class GalaxyTemplateNetwork(nn.Module):
             In g, r and i, positive. The sum over r is 1, the others' are those of the colours;
             half of r is within ``half_light`` pixels of the centre.
         """
-        own, places = latent[:, : self.n_global].float(), latent[:, self.n_global :]
+        own, places = latent.float().tensor_split([self.n_global], 1)
         moved = self.flow(own, self.deck.standard(conditions.float()))
         return self.decode(torch.cat([moved, places], 1), conditions)
 
@@ -185,7 +185,7 @@ class GalaxyTemplateNetwork(nn.Module):
         fields : `~torch.Tensor` of float32, shape (n, 3, side, side)
             In the plane of the disc.
         """
-        conditions = conditions.float()
+        code, conditions = code.float(), conditions.float()
         own, places = code[:, : self.n_global], code[:, self.n_global :]
         places = places.reshape(len(code), self.n_local, PLACES, PLACES)
         numbers, maps = self.deck.standard(conditions), self._face_on(conditions)

@@ -30,7 +30,8 @@ def elliptic_radius(side: int, axis_ratio: Tensor) -> Tensor:
     radius : `~torch.Tensor`, shape (n, side, side)
         In pixels.
     """
-    centres = torch.arange(side, device=axis_ratio.device) - (side - 1) / 2
+    centres = torch.arange(side, dtype=axis_ratio.dtype, device=axis_ratio.device)
+    centres -= (side - 1) / 2
     return torch.hypot(centres, centres[:, None] / axis_ratio.clamp_min(0.05)[:, None, None])
 
 
@@ -64,7 +65,7 @@ def petrosian_radius(light: Tensor, radius: Tensor) -> Tensor:
     # Beyond all rings: around a bright nucleus it may be darker than further out.
     last = side // 2 - (over > 0).flip(1).int().argmax(1, keepdim=True)
     above, below = over.gather(1, last - 1), over.gather(1, last)
-    return (last - 0.5 + above / (above - below))[:, 0]
+    return (last.to(above) - 0.5 + above / (above - below))[:, 0]
 
 
 def petrosian_fade(radius: Tensor, reach: Tensor) -> Tensor:

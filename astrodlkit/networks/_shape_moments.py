@@ -39,7 +39,7 @@ def shape_moments(pictures: Tensor) -> Tensor:
     coarse = avg_pool2d(pictures, _POOL).square().sum((1, 2)) * _POOL**2
     ends = _cuts(pictures)
     values = (
-        (pictures >= _LIT).sum((1, 2)) + 1.0,
+        (pictures >= _LIT).sum((1, 2), dtype=pictures.dtype) + 1,
         slope / power + _LEAST,
         coarse / power + _LEAST,
         _off_centre(pictures) + 10 * _LEAST,
@@ -51,7 +51,8 @@ def shape_moments(pictures: Tensor) -> Tensor:
 def _off_centre(pictures: Tensor) -> Tensor:
     """Distance of the light's centre from the middle, in widths of the picture."""
     total = pictures.sum((1, 2)) + _LEAST
-    y, x = (torch.linspace(-0.5, 0.5, n, device=pictures.device) for n in pictures.shape[1:])
+    kind = {"dtype": pictures.dtype, "device": pictures.device}
+    y, x = (torch.linspace(-0.5, 0.5, n, **kind) for n in pictures.shape[1:])
     return torch.hypot(pictures.sum(2) @ y / total, pictures.sum(1) @ x / total)
 
 

@@ -46,14 +46,14 @@ def displaced(field: Tensor) -> Tensor:
     wild = ~(field.abs() < _WILD).all(-1).all(-1)[:, None, None]
     field = field.masked_fill(wild, 0)
     n, ny, nx = field.shape
-    ky = 2 * math.pi * torch.fft.fftfreq(ny, device=field.device)[:, None]
-    kx = 2 * math.pi * torch.fft.rfftfreq(nx, device=field.device)
+    ky = 2 * math.pi * torch.fft.fftfreq(ny, dtype=field.dtype, device=field.device)[:, None]
+    kx = 2 * math.pi * torch.fft.rfftfreq(nx, dtype=field.dtype, device=field.device)
     # A gradient at the Nyquist frequency has no sign.
     signed_y, signed_x = (k * (k.abs() < 3.14) for k in (ky, kx))
     waves = torch.fft.rfft2(field) / (ky**2 + kx**2).clamp_min(1e-12)
     gradients = torch.stack([1j * signed_y * waves, 1j * signed_x * waves], 1)
-    y = torch.arange(ny, device=field.device)[:, None]
-    x = torch.arange(nx, device=field.device)
+    y = torch.arange(ny, dtype=field.dtype, device=field.device)[:, None]
+    x = torch.arange(nx, dtype=field.dtype, device=field.device)
     rows = max(1, _AT_ONCE // (n * nx))
     density = field.new_zeros(n, ny * nx)
     offsets = ((torch.arange(_PER_SIDE) + 0.5) / _PER_SIDE - 0.5).tolist()

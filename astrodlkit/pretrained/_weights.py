@@ -178,13 +178,14 @@ def write_whole(files: Mapping[Path, bytes], overwrite: bool) -> None:
 
 
 def build_module(card: ModelCard) -> Module:
-    """The network of a card with random weights; no global random state is touched."""
+    """The network of a card with random weights, float32; no global random state is touched."""
     import torch
 
     from ..networks import build
 
     with torch.random.fork_rng(devices=[]):
-        return build(card.architecture, **card.options)
+        # Whatever the default of torch is.
+        return build(card.architecture, **card.options).float()
 
 
 def load_module(card: ModelCard, source: Traversable | bytes) -> Module:

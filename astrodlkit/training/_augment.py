@@ -69,9 +69,10 @@ class Augmentation:
             Channels between 0 and 1.
         """
         n, channels = pictures.shape[:2]
+        source = {"generator": generator, "device": generator.device, "dtype": torch.float32}
 
         def uniform(low: float, high: float, *size: int) -> Tensor:
-            drawn = torch.rand(*size, generator=generator, device=generator.device)
+            drawn = torch.rand(*size, **source)
             return low + (high - low) * drawn.to(pictures.device)
 
         # Numbers of 16 bits would put pixels elsewhere.
@@ -93,9 +94,7 @@ class Augmentation:
         if sigma.any():
             # The noise of a small galaxy is as coarse as the pixels it was seen with.
             coarse = [round(size / float(uniform(1.0, 2.5, 1))) for size in self.shape]
-            grain = torch.randn(
-                n, channels, *coarse, generator=generator, device=generator.device
-            ).to(pictures.device)
+            grain = torch.randn(n, channels, *coarse, **source).to(pictures.device)
             views += sigma * interpolate(grain, self.shape, mode="bilinear")
         return views.clamp_(0, 1)
 
@@ -103,7 +102,7 @@ class Augmentation:
         """Maps from the views to the pictures, shape (n, 2, 3)."""
         angle = uniform(0, 2 * math.pi, n)
         scale = torch.exp(-uniform(math.log(self.zoom[0]), math.log(self.zoom[1]), n))
-        flip = torch.where(uniform(0, 1, n) < 0.5 * self.mirror, -1.0, 1.0)
+        flip = 1 - 2 * (uniform(0, 1, n) < 0.5 * self.mirror).to(angle)
         cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
         dx, dy = uniform(-2 * self.shift, 2 * self.shift, 2, n)
         return torch.stack(

@@ -76,7 +76,7 @@ def _fit_layer(
         return off.square().sum() / _n_known(labels)
 
     # Without random numbers, which are the caller's.
-    layer = nn.utils.skip_init(nn.Linear, training[0].shape[1], n_out)
+    layer = nn.utils.skip_init(nn.Linear, training[0].shape[1], n_out, dtype=torch.float32)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     best, least = {}, float("inf")

@@ -125,7 +125,7 @@ class LabelsTask(lightning.LightningModule):
         self.max_steps, self.rate, self.backbone_rate = max_steps, rate, backbone_rate
         self.largest_gradient, self.seed = largest_gradient, seed
         for name in ("mean", "std"):
-            values = torch.tensor(getattr(spec, name))[:, None, None]
+            values = torch.tensor(getattr(spec, name), dtype=torch.float32)[:, None, None]
             self.register_buffer(f"picture_{name}", values, persistent=False)
 
     def loss(self, batch: Sequence[Tensor], generator: torch.Generator | None = None) -> Tensor:
@@ -150,7 +150,9 @@ class LabelsTask(lightning.LightningModule):
         images = images.contiguous(memory_format=torch.channels_last)
         features = self.network.features(images)
         if generator is not None:
-            drawn = torch.rand(features.shape, generator=generator, device=generator.device)
+            drawn = torch.rand(
+                features.shape, generator=generator, dtype=torch.float32, device=generator.device
+            )
             kept = (drawn >= self.dropout).to(features.device)
             features = features * kept / (1 - self.dropout)
         scores = self.network.scores(features)
@@ -213,4 +215,5 @@ class LabelsTask(lightning.LightningModule):
 
 def _unit(pictures: Tensor) -> Tensor:
     """Channels between 0 and 1."""
-    return pictures / 255 if pictures.dtype == torch.uint8 else pictures.float()
+    values = pictures.float()
+    return values / 255 if pictures.dtype == torch.uint8 else values

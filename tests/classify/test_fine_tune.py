@@ -211,6 +211,16 @@ def test_the_seed_decides(base, table):
     assert not torch.allclose(weights[0], weights[2])
 
 
+@pytest.mark.parametrize("options", [{}, {"mode": "full", "epochs": 2}])
+def test_the_default_type_of_torch_decides_nothing(base, table, options, request):
+    def weights():
+        return tune(base, table, "kind", **options).module.state_dict()
+
+    usual = weights()
+    request.getfixturevalue("double_default")
+    torch.testing.assert_close(weights(), usual)
+
+
 def test_the_random_state_of_the_caller_stays(base, table):
     torch.manual_seed(5)
     wanted = torch.rand(1)

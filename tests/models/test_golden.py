@@ -18,6 +18,13 @@ from astrodlkit import Cutouts, list_models, load_model
 FOLDER = Path(__file__).parent / "golden"
 
 
+@pytest.fixture(params=["float32", "float64"], autouse=True)
+def default_dtype(request):
+    """Of torch: numbers do not depend on it."""
+    if request.param == "float64":
+        request.getfixturevalue("double_default")
+
+
 def measure(name: str, pictures: np.ndarray) -> dict[str, list[float]]:
     """The columns of numbers, in fp32."""
     model = load_model(name, device="cpu")
@@ -45,7 +52,8 @@ def templates(name: str) -> dict[str, list[float]]:
     conditions = network.complete(nothing, torch.tensor([[0.2], [0.7]]))
     generator = torch.Generator().manual_seed(1)
     with torch.inference_mode():
-        light = network(torch.randn(2, network.n_latent, generator=generator), conditions)
+        latent = torch.randn(2, network.n_latent, generator=generator, dtype=torch.float32)
+        light = network(latent, conditions)
     return {"templates": [round(1e6 * float(x), 2) for x in light[..., 5::10, 5::10].ravel()]}
 
 
