@@ -10,12 +10,9 @@ __all__ = ["N_COLOURS", "colour_moments"]
 
 N_COLOURS = 60
 # Grey, red minus blue, and green against both; and what a square of four pixels has of each.
-_COLOURS = torch.tensor([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=torch.float32)
+_COLOURS = torch.tensor([[1, 1, 1], [1, 0, -1], [1, -2, 1]]).float()
 _COLOURS = _COLOURS / _COLOURS.norm(dim=1, keepdim=True)
-_SQUARE = torch.tensor(
-    [[0.5, 0.5, 0.5, 0.5], [0.5, -0.5, 0.5, -0.5], [0.5, 0.5, -0.5, -0.5], [0.5, -0.5, -0.5, 0.5]],
-    dtype=torch.float32,
-)
+_SQUARE = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]).float() / 2
 _ORDERS = torch.tensor(list(permutations(range(3))))
 _DARK = 0.06
 
@@ -46,9 +43,8 @@ def colour_moments(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 def _square_kernel(cell: int) -> Tensor:
     """Convolution to the 4 components of squares of 2x2 cells, for each of 3 channels alone."""
     pattern = _SQUARE.reshape(4, 2, 2).repeat_interleave(cell, 1).repeat_interleave(cell, 2)
-    return torch.einsum(
-        "ab,hyx->ahbyx", torch.eye(3, dtype=pattern.dtype), pattern / cell**2
-    ).flatten(0, 1)
+    channels = torch.eye(3, dtype=pattern.dtype)
+    return torch.einsum("ab,hyx->ahbyx", channels, pattern / cell**2).flatten(0, 1)
 
 
 def _patches(images: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:

@@ -332,8 +332,8 @@ class DensityMapNetwork(nn.Module):
 
     def _gauss(self) -> Tensor:
         """Logarithm of the normal distribution at ``values``, but for a constant, shape (m,)."""
-        values = torch.linspace(*self.values, dtype=self.centre.dtype, device=self.centre.device)
-        return values.square().neg() / 2
+        kind = {"dtype": self.centre.dtype, "device": self.centre.device}
+        return torch.linspace(*self.values, **kind).square().neg() / 2
 
     def standard(self, conditions: Tensor) -> Tensor:
         """

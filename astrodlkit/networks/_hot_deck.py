@@ -93,7 +93,7 @@ class HotDeck(nn.Module):
         rows : `~torch.Tensor`, shape (n, n_columns)
             Without NaN; what was known is as it was.
         """
-        rows = rows.to(self.table)
+        rows = rows.to(self.table.dtype)
         pairs = zip(rows.split(_ROWS), uniform.split(_ROWS), strict=True)
         filled = [self._filled(*pair) for pair in pairs]
         return torch.cat(filled) if filled else rows

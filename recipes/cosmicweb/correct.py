@@ -43,10 +43,10 @@ class Aim:
     """
 
     row: torch.Tensor  # conditions, (n, 3)
-    field: torch.Tensor
-    quantiles: np.ndarray  # of the values of ``field``
-    other: torch.Tensor
-    power: np.ndarray  # of the density of ``other``, (shells,)
+    field: torch.Tensor  # Gaussianised values, (n, side, side)
+    quantiles: np.ndarray  # wanted of ``field``, (ranks,)
+    other: torch.Tensor  # as ``field``
+    power: np.ndarray  # wanted of the density of ``other``, Mpc^2, (shells,)
 
 
 @torch.inference_mode()

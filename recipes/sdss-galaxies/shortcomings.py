@@ -6,6 +6,7 @@ What tells generated templates from real ones, and what of the network is short.
     $ python recipes/sdss-galaxies/shortcomings.py WORK MODEL --n 1175
 
 It prints how often the small network of ``twosample.py`` is right on rings of the pictures; how
+much power generated ones have along x, at periods around four pixels, over that of real ones; how
 often the class that was asked for is seen, of latent numbers that the encoder finds, that its
 posterior gives, and that the flow makes; and how the numbers of ``nonparametric.py`` correlate with
 statmorph's.
@@ -30,6 +31,7 @@ from astrodlkit.networks import GalaxyTemplateNetwork
 from astrodlkit.networks._petrosian import elliptic_radius, petrosian_radius
 
 RINGS = 0.0, 0.5, 1.0, 1.3, 1.6, np.inf  # Petrosian radii
+WAVES = [16, 18, 20, 22, 24]  # across a template of 80 pixels: periods around four
 
 
 def in_petrosian_radii(axis_ratio: np.ndarray, light: np.ndarray) -> np.ndarray:
@@ -55,6 +57,21 @@ def by_rings(judged: Judged, axis_ratio: int) -> None:
         print(
             f"{inner} to {outer} Petrosian radii: {accuracy:.2f} +- {error:.2f} ({n})", flush=True
         )
+
+
+def by_periods(judged: Judged) -> None:
+    """Power of r and colours along x, generated over real: geometric means over galaxies."""
+    made, real = (_log_power(judged.light[name]) for name in (GENERATOR, REAL))
+    for name, ratios in zip(("r", "g - r", "i - r"), np.exp(made - real), strict=True):
+        shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(f"power of {name} along x, {WAVES} waves: {shown}", flush=True)
+
+
+def _log_power(light: np.ndarray) -> np.ndarray:
+    """Mean logarithm at `WAVES` in r, g - r and i - r, of bands of unit flux, (3, waves)."""
+    g, r, i = np.moveaxis(light / light.sum((2, 3), keepdims=True), 1, 0)
+    waves = np.fft.rfft(np.stack([r, g - r, i - r]) * np.hanning(light.shape[-1]))[..., WAVES]
+    return np.log((np.abs(waves) ** 2).mean(2)).mean(1)
 
 
 def decoded(network: GalaxyTemplateNetwork, rows: Rows, own: Tensor) -> np.ndarray:
@@ -119,6 +136,7 @@ def main() -> None:
     judged = judge(rows, network, args.n, 0, args.processes)
     axis_ratio = network.condition_names.index("axis_ratio")
     by_rings(judged, axis_ratio)
+    by_periods(judged)
     by_latents(network, judged.told[REAL][0])
     by_formula(judged, axis_ratio)
 

@@ -29,6 +29,17 @@ def table():
 
 
 @every_simulator
+def test_the_default_type_of_torch_decides_nothing(name, table, request):
+    def light():
+        simulator = load_model(name, device="cpu")
+        return simulator.simulate(table, pixel_scale=0.1 * u.arcsec, shape=32, rng=1).data
+
+    usual = light()
+    request.getfixturevalue("double_default")
+    assert_allclose(light(), usual, rtol=1e-3, atol=1e-3 * usual.max())
+
+
+@every_simulator
 def test_flux_and_size_are_those_asked_for(name, table):
     simulator = load_model(name, device="cpu")
     stamps = simulator.simulate(table, pixel_scale=0.1 * u.arcsec, shape=200, rng=1)
