@@ -28,6 +28,9 @@ from astrodlkit.networks._petrosian import END, elliptic_radius, petrosian_fade
 
 # Petrosian radii between which noise is measured, and those where it is less.
 FAINT, FAINTER = (1.0, END), ((END, 1.55), (1.55, 1.8))
+# Noise that r has for itself, of that of g and i: compressed pictures keep brightness, which is r's
+# most of all, apart from colours.
+OF_R = 0.55
 FINE, AROUND = 1.5, 2.0  # pixels: what is noise, and what is light
 BLOCK = 250  # pictures classified at once
 LIMITS = {"axis_ratio": (0.05, 1), "sersic_index": (0.3, 8), "psf_fwhm": (0.1, 1.2)}
@@ -90,21 +93,24 @@ def noise_of(light: np.ndarray, columns: dict[str, np.ndarray], seed: int) -> di
     bright = around / fade.clamp_min(0.01) / torch.from_numpy(level)[:, 1, None, None, None]
     together, both = (
         (fade * unit_noise(light.shape, rows, generator, bright.clamp_min(0))).numpy()
-        for colour in (torch.zeros(n), torch.ones(n))
+        for colour in (torch.zeros(n, 3), torch.ones(n, 3))
         for rows in [{"grain": grain, "colour": colour}]
         for generator in [torch.Generator().manual_seed(seed)]
     )
     alone, fade = both - together, fade.numpy()
     noise = np.full((n, 3), np.nan, np.float32)
-    dark, colour = (np.full(n, np.nan, np.float32) for _ in range(2))
+    dark, colour = np.full(n, np.nan, np.float32), np.full((n, 3), np.nan, np.float32)
     for row in np.flatnonzero(n_faint > 30):
         fine, one, own = (_finer(images[row], FINE) for images in (light, together, alone))
         here = faint[row]
         found, shared, owned = (_spread(x[:, here]) for x in (fine, one, own))
-        g, r, _ = fine[:, here]
-        # What of g's is its own; the galaxy has a colour too.
-        share = min(_spread((g - (g @ r) / (r @ r) * r)[None])[0] / found[0], 0.9)
-        colour[row] = shared[0] / owned[0] * share / (1 - share**2) ** 0.5
+        r = fine[1, here]
+        # What of g's and i's is their own; the galaxy has a colour too.
+        apart = fine[::2, here]
+        apart = apart - (apart @ r / (r @ r))[:, None] * r
+        share = (_spread(apart) / found[::2]).clip(0, 0.9)
+        colour[row, ::2] = (shared / owned)[::2] * share / (1 - share**2) ** 0.5
+        colour[row, 1] = OF_R * colour[row, ::2].mean()
         noise[row] = found / np.hypot(shared, colour[row] * owned)
         # What noise and light are there, of those where there is more: the line through (1, 1).
         fainter = [(radius[row] > low) & (radius[row] < high) for low, high in FAINTER]

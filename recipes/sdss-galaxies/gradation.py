@@ -54,7 +54,7 @@ class Roughness:
             made = torch.cat([network(*part) for part in parts])
             axis_ratio = network.column(batch["conditions"], "axis_ratio")
             noisy = add_noise(made, batch, axis_ratio, random)[:, 1].numpy()
-            grey = batch | {"colour": torch.zeros(len(rows))}
+            grey = batch | {"colour": torch.zeros(len(rows), 3)}
             noise = unit_noise(made.shape, grey, random)[:, 1].numpy()
         real = rows.templates[:, 1].astype(np.float32)
         self.around, self.around_noisy = (

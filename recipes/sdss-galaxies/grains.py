@@ -7,7 +7,8 @@ How fine the noise of templates is, in r and in colours: what ``add_noise`` in `
 
 In rings of Petrosian radii, of what is of so many pixels (differences of Gaussians), in real and in
 generated templates: r in units of its noise; g - r and i - r, of bands of unit flux, in units of r;
-and how the two correlate with each other, and g - r with r. Medians over galaxies.
+and how the two correlate with each other, and g - r with r. Medians over galaxies. And how much
+r, g - r and i - r scatter in a generated one over the real one: 5, 50 and 95 % of galaxies.
 """
 
 import argparse
@@ -46,6 +47,12 @@ def looks(template: np.ndarray, radius: np.ndarray, noise: float) -> np.ndarray:
     return found
 
 
+def strength(found: np.ndarray) -> np.ndarray:
+    """r, g - r and i - r in units of the noise, of what `looks` finds."""
+    r = found[..., :1]
+    return np.concatenate([r, r * found[..., 1:3]], axis=-1)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -60,11 +67,13 @@ def main() -> None:
     axis_ratio = rows.conditions[:, network.condition_names.index("axis_ratio")]
     clean, made = generate(network, rows, SEED)
     real = rows.templates.astype(np.float32)
-    shown = {}
+    found = {}
     for name, light, bright in (("real", real, real), ("generated", made, clean)):
         radius = in_petrosian_radii(axis_ratio, bright[:, 1])
-        found = list(map(looks, light, radius, rows.noise[:, 1]))
-        shown[name] = np.nanmedian(found, axis=0)
+        found[name] = np.array(list(map(looks, light, radius, rows.noise[:, 1])))
+    shown = {name: np.nanmedian(values, axis=0) for name, values in found.items()}
+    ratios = strength(found["generated"]) / strength(found["real"])
+    over = np.nanpercentile(ratios, (5, 50, 95), axis=0)
     print(f"{len(rows)} galaxies; r, g - r, i - r; correlations of both, and of g - r with r")
     for j, (inner, outer) in enumerate(RINGS):
         print(f"{inner} to {outer} Petrosian radii")
@@ -72,6 +81,8 @@ def main() -> None:
             for name, values in shown.items():
                 numbers = (f"{value:6.2f}" for value in values[i, j])
                 print(f"  {finer:g} to {coarser:g} pixels {name:9}", *numbers)
+            numbers = ("/".join(f"{value:.2f}" for value in band) for band in over[:, i, j].T)
+            print(f"  {finer:g} to {coarser:g} pixels over real", *numbers)
 
 
 if __name__ == "__main__":

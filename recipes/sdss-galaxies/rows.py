@@ -16,10 +16,8 @@ from astrodlkit.networks._petrosian import elliptic_radius, petrosian_fade, petr
 from astrodlkit.training import this_process
 
 # Noise in colour: over how many pixels its parts correlate, and their shares of the variance, the
-# first of what is as coarse as the noise that bands share; and how strong it is in g, r and i.
-# Compressed pictures keep brightness, which is r's most of all, apart from colours.
+# first of what is as coarse as the noise that bands share.
 COLOUR_GRAINS, COLOUR_SHARES = (1.2, 3.0, 6.0), (0.17, 0.14, 0.2, 0.49)
-COLOUR_BANDS = (1.0, 0.55, 1.0)
 # It comes and goes over so many pixels, as compressed pictures keep it, and by what: standard
 # deviation of the logarithm.
 BURST_GRAIN, BURST = 3.0, 0.4
@@ -49,7 +47,7 @@ class Rows:
         Light where that is so, in the same unit.
     dark : `~numpy.ndarray` of float32, (n,)
         What is left of the noise where there is no light; between, it goes with the light.
-    colour : `~numpy.ndarray` of float32, (n,)
+    colour : `~numpy.ndarray` of float32, (n, 3)
         Standard deviation of the noise that each band has for itself, in units of ``noise``, which
         they share.
     grain : `~numpy.ndarray` of float32, (n,)
@@ -184,8 +182,8 @@ def unit_noise(
     white = torch.randn(n, shape[1], *sides, generator=generator, device=where)
     alone.insert(0, _grainy(white, grain.clamp_min(0.4)))
     alone = sum(share**0.5 * part for share, part in zip(COLOUR_SHARES, alone, strict=True))
-    alone = (BURST * burst - BURST**2).exp() * alone * alone.new_tensor(COLOUR_BANDS)[:, None, None]
-    return together + rows["colour"][:, None, None, None] * alone
+    alone = (BURST * burst - BURST**2).exp() * alone
+    return together + rows["colour"][:, :, None, None] * alone
 
 
 def _grainy(white: Tensor, sigma: Tensor) -> Tensor:

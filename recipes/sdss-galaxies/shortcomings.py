@@ -6,10 +6,11 @@ What tells generated templates from real ones, and what of the network is short.
     $ python recipes/sdss-galaxies/shortcomings.py WORK MODEL --n 1175
 
 It prints how often the small network of ``twosample.py`` is right on rings of the pictures; how
-much power generated ones have along x, at periods around four pixels, over that of real ones; how
-often the class that was asked for is seen, of latent numbers that the encoder finds, that its
-posterior gives, and that the flow makes; and how the numbers of ``nonparametric.py`` correlate with
-statmorph's.
+much power generated ones have along x, at periods around four pixels, over that of real ones; by
+how much structure of inclined spirals differs more along y than along x, at each scale, as it does
+in stripes; how often the class that was asked for is seen, of latent numbers that the encoder
+finds, that its posterior gives, and that the flow makes; and how the numbers of
+``nonparametric.py`` correlate with statmorph's.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import torch
 from measures import MEASURES, measure_all
 from nonparametric import NAMES, nonparametric
 from rows import Rows, add_noise
+from textures import GRAINS, along_x_and_y, smoothed
 from torch import Tensor
 from train import read_network
 from twosample import pixels
@@ -31,6 +33,7 @@ from astrodlkit.networks import GalaxyTemplateNetwork
 from astrodlkit.networks._petrosian import elliptic_radius, petrosian_radius
 
 RINGS = 0.0, 0.5, 1.0, 1.3, 1.6, np.inf  # Petrosian radii
+INCLINED, DISC = (0.35, 0.8), (0.25, 1.0)  # axis ratios; Petrosian radii
 WAVES = [16, 18, 20, 22, 24]  # across a template of 80 pixels: periods around four
 
 
@@ -72,6 +75,23 @@ def _log_power(light: np.ndarray) -> np.ndarray:
     g, r, i = np.moveaxis(light / light.sum((2, 3), keepdims=True), 1, 0)
     waves = np.fft.rfft(np.stack([r, g - r, i - r]) * np.hanning(light.shape[-1]))[..., WAVES]
     return np.log((np.abs(waves) ** 2).mean(2)).mean(1)
+
+
+def by_stripes(judged: Judged, network: GalaxyTemplateNetwork) -> None:
+    """What differs along y over what differs along x, of r: medians over inclined spirals."""
+    conditions = torch.from_numpy(judged.rows[REAL].conditions)
+    axis_ratio, spiral = (network.column(conditions, n) for n in ("axis_ratio", "class_spiral"))
+    rows = ((spiral > 0.5) & (axis_ratio > INCLINED[0]) & (axis_ratio < INCLINED[1])).numpy()
+    for name, clean in ((REAL, judged.light[REAL]), (GENERATOR, judged.clean[GENERATOR])):
+        light = torch.from_numpy(judged.light[name][rows, 1:2])
+        radius = in_petrosian_radii(axis_ratio.numpy()[rows], clean[rows, 1])
+        here = torch.from_numpy((radius >= DISC[0]) & (radius < DISC[1]))
+        smooth = [smoothed(light, grain)[:, 0] for grain in GRAINS]
+        ratios = []
+        for grain, (fine, coarse) in zip(GRAINS[:-1], pairwise(smooth), strict=True):
+            y, x = ((maps * here).sum((1, 2)) for maps in along_x_and_y(fine - coarse, 2 * grain))
+            ratios.append(f"{(y / x).nanmedian():.2f}")
+        print(f"{name}, {len(light)} spirals, y over x: {', '.join(ratios)}", flush=True)
 
 
 def decoded(network: GalaxyTemplateNetwork, rows: Rows, own: Tensor) -> np.ndarray:
@@ -137,6 +157,7 @@ def main() -> None:
     axis_ratio = network.condition_names.index("axis_ratio")
     by_rings(judged, axis_ratio)
     by_periods(judged)
+    by_stripes(judged, network)
     by_latents(network, judged.told[REAL][0])
     by_formula(judged, axis_ratio)
 
