@@ -3,6 +3,7 @@
 import torch
 from features import Reader
 from nonparametric import NAMES, nonparametric
+from stripes import SCALES, stripes
 from textures import smoothed, textures
 from torch import Tensor
 
@@ -13,6 +14,8 @@ from astrodlkit.networks._petrosian import elliptic_radius, petrosian_radius
 DIRECTIONS, KEPT = 32, 768
 # Pixels by which pictures are smoothed before they are read: a grid could please a reader.
 READER_GRAIN = 1.5
+# Of numbers, the last: asymmetry and the like, and stripes.
+ALONE = len(NAMES) + SCALES
 
 
 class TextureDistance:
@@ -22,8 +25,8 @@ class TextureDistance:
     The energy distance (Szekely & Rizzo 2013, J. Stat. Plan. Inference, 143, 1249) along each
     texture and, with the same weight, along random directions through textures and conditions: no
     critic has to learn it, and it is right on average for samples of any size. That of asymmetry,
-    smoothness, concentration, Gini and M20, alone, counts as much as all, and so does that of these
-    and a reader's answers.
+    smoothness, concentration, Gini, M20 and `stripes`, alone, counts as much as all, and so does
+    that of these and a reader's answers.
 
     Parameters
     ----------
@@ -64,7 +67,7 @@ class TextureDistance:
         rows, *others = ((part - middle) / scatter for part in (now, self.real, self.made))
         n, distance = now.shape[1] - asked.shape[1], 0.0
         answers = len(self.reader.columns) * sum(self.classes) if self.reader else 0
-        for first in sorted({0, n - len(NAMES) - answers, n - len(NAMES)}):
+        for first in sorted({0, n - ALONE - answers, n - ALONE}):
             axes = torch.eye(now.shape[1], device=now.device)[:, first:n]
             slanted = torch.randn(now.shape[1], DIRECTIONS, generator=generator, device=now.device)
             slanted[:first] = 0
@@ -74,7 +77,7 @@ class TextureDistance:
         return distance
 
     def _numbers(self, light: Tensor, conditions: Tensor) -> Tensor:
-        """Of templates, (n, n_numbers); the last are `NAMES`."""
+        """Of templates, (n, n_numbers)."""
         axis_ratio = self.network.column(conditions, "axis_ratio")
         radius = elliptic_radius(light.shape[-1], axis_ratio)
         reach = petrosian_radius(light[:, 1].detach(), radius)
@@ -83,7 +86,8 @@ class TextureDistance:
             features = self.reader(smoothed(light, READER_GRAIN))
             off = self.reader.off(features, conditions)[:, :, None]
             found += [features, (off * conditions[:, None, self.classes]).flatten(1)]
-        return torch.cat([*found, nonparametric(light[:, 1], axis_ratio, reach)], 1)
+        found += [measure(light[:, 1], axis_ratio, reach) for measure in (stripes, nonparametric)]
+        return torch.cat(found, 1)
 
 
 def _kept(before: Tensor | None, new: Tensor) -> Tensor:

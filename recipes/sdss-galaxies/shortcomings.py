@@ -10,7 +10,7 @@ much power generated ones have along x, at periods around four pixels, over that
 how much structure of inclined spirals differs more along y than along x, at each scale, as it does
 in stripes; how often the class that was asked for is seen, of latent numbers that the encoder
 finds, that its posterior gives, and that the flow makes; and how the numbers of
-``nonparametric.py`` correlate with statmorph's.
+``nonparametric.py`` correlate with statmorph's, and scatter from galaxy to galaxy.
 """
 
 import argparse
@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from measures import MEASURES, measure_all
-from nonparametric import NAMES, nonparametric
+from nonparametric import NAMES, SCATTER, nonparametric
 from rows import Rows, add_noise
-from textures import GRAINS, along_x_and_y, smoothed
+from stripes import stripes
 from torch import Tensor
 from train import read_network
 from twosample import pixels
@@ -33,7 +33,7 @@ from astrodlkit.networks import GalaxyTemplateNetwork
 from astrodlkit.networks._petrosian import elliptic_radius, petrosian_radius
 
 RINGS = 0.0, 0.5, 1.0, 1.3, 1.6, np.inf  # Petrosian radii
-INCLINED, DISC = (0.35, 0.8), (0.25, 1.0)  # axis ratios; Petrosian radii
+INCLINED = 0.35, 0.8  # axis ratios
 WAVES = [16, 18, 20, 22, 24]  # across a template of 80 pixels: periods around four
 
 
@@ -81,17 +81,14 @@ def by_stripes(judged: Judged, network: GalaxyTemplateNetwork) -> None:
     """What differs along y over what differs along x, of r: medians over inclined spirals."""
     conditions = torch.from_numpy(judged.rows[REAL].conditions)
     axis_ratio, spiral = (network.column(conditions, n) for n in ("axis_ratio", "class_spiral"))
-    rows = ((spiral > 0.5) & (axis_ratio > INCLINED[0]) & (axis_ratio < INCLINED[1])).numpy()
-    for name, clean in ((REAL, judged.light[REAL]), (GENERATOR, judged.clean[GENERATOR])):
-        light = torch.from_numpy(judged.light[name][rows, 1:2])
-        radius = in_petrosian_radii(axis_ratio.numpy()[rows], clean[rows, 1])
-        here = torch.from_numpy((radius >= DISC[0]) & (radius < DISC[1]))
-        smooth = [smoothed(light, grain)[:, 0] for grain in GRAINS]
-        ratios = []
-        for grain, (fine, coarse) in zip(GRAINS[:-1], pairwise(smooth), strict=True):
-            y, x = ((maps * here).sum((1, 2)) for maps in along_x_and_y(fine - coarse, 2 * grain))
-            ratios.append(f"{(y / x).nanmedian():.2f}")
-        print(f"{name}, {len(light)} spirals, y over x: {', '.join(ratios)}", flush=True)
+    rows = (spiral > 0.5) & (axis_ratio > INCLINED[0]) & (axis_ratio < INCLINED[1])
+    axis_ratio = axis_ratio[rows]
+    for name, bright in ((REAL, judged.light[REAL]), (GENERATOR, judged.clean[GENERATOR])):
+        noisy, clean = (torch.from_numpy(each[:, 1])[rows] for each in (judged.light[name], bright))
+        reach = petrosian_radius(clean, elliptic_radius(clean.shape[-1], axis_ratio))
+        ratios = stripes(noisy, axis_ratio, reach).nanmedian(0).values.exp()
+        shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(f"{name}, {len(noisy)} spirals, y over x: {shown}", flush=True)
 
 
 def decoded(network: GalaxyTemplateNetwork, rows: Rows, own: Tensor) -> np.ndarray:
@@ -128,18 +125,22 @@ def by_latents(network: GalaxyTemplateNetwork, rows: Rows) -> None:
 
 
 def by_formula(judged: Judged, axis_ratio: int) -> None:
-    """How numbers with gradients correlate with those that are judged."""
+    """How numbers with gradients correlate with those that are judged, and how they scatter."""
     rows = judged.rows[REAL]
+    q, clean = torch.from_numpy(rows.conditions[:, axis_ratio]), judged.clean[GENERATOR][:, 1]
+    made_reach = petrosian_radius(torch.from_numpy(clean), elliptic_radius(clean.shape[-1], q))
+    real, made = (
+        nonparametric(torch.from_numpy(judged.light[name][:, 1]), q, reach).numpy() * SCATTER
+        for name, reach in ((REAL, torch.from_numpy(rows.reach)), (GENERATOR, made_reach))
+    )
     measured = measure_all(judged.light[REAL], rows.noise, rows.grain, judged.processes)
-    light = torch.from_numpy(judged.light[REAL][:, 1])
-    near = nonparametric(
-        light, torch.from_numpy(rows.conditions[:, axis_ratio]), torch.from_numpy(rows.reach)
-    ).numpy()
-    for name, values in zip(NAMES, near.T, strict=True):
+    for k, name in enumerate(NAMES):
         beside = measured[:, MEASURES.index(name)]
         known = np.isfinite(beside)
-        r = np.corrcoef(values[known], beside[known])[0, 1]
-        print(f"{name}: r = {r:.2f} with statmorph's ({known.sum()})")
+        r = np.corrcoef(real[known, k], beside[known])[0, 1]
+        print(f"{name}: r = {r:.2f} with statmorph's ({known.sum()}); 5, 50 and 95 %: ", end="")
+        shown = (np.percentile(values[:, k], (5, 50, 95)) for values in (real, made))
+        print(", generated ".join(" ".join(f"{x:.3f}" for x in found) for found in shown))
 
 
 def main() -> None:

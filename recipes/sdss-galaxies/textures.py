@@ -1,6 +1,6 @@
 """How clumpy, lopsided and dusty templates are."""
 
-from itertools import chain, pairwise
+from itertools import pairwise, product
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch.nn.functional import conv2d
 from astrodlkit.networks._petrosian import elliptic_radius
 
 # Pixels by which light is smoothed: structure is what lies between each and the next.
-GRAINS = 1, 2, 4, 8
+GRAINS = 1.0, 2.0, 4.0, 8.0
 # Edges of the rings, in Petrosian radii; beyond the last a template has faded.
 RINGS = 0.0, 0.25, 0.5, 1.0, 1.5, 2.1
 BRIGHT = 3  # rings: in others the sky's colour is left
@@ -18,12 +18,12 @@ LEAST = 1e-3  # of the light: structure below it counts as none
 
 def textures(light: Tensor, axis_ratio: Tensor, reach: Tensor) -> Tensor:
     """
-    Logarithms of structure over light in each ring, of the light there, and its colours, (n, 161).
+    Logarithms of structure over light in each ring, of the light there, and its colours, (n, 131).
 
-    Of r what is brighter, darker and lopsided at each of three scales, and what differs along x and
-    along y, lopsided at what is coarser, and what differs along x and along y of all: galaxies have
-    no stripes. Of the colours what differs at two scales, and along x and along y; what they are is
-    known where light is bright.
+    Of r what is brighter, what is darker and what is lopsided at each of three scales, lopsided at
+    what is coarser, and what differs along x and along y: galaxies have no stripes. Of the colours
+    what differs at two scales, and along x and along y; what they are is known where light is
+    bright.
 
     Parameters
     ----------
@@ -35,21 +35,16 @@ def textures(light: Tensor, axis_ratio: Tensor, reach: Tensor) -> Tensor:
     smooth = [smoothed(light, grain) for grain in GRAINS]
     total = light.sum((2, 3)).clamp_min(1e-6)[:, :, None, None]
     r, maps = [maps[:, 1] for maps in smooth], []
-    for grain, (fine, coarse) in zip(GRAINS[:-1], pairwise(r), strict=True):
+    for fine, coarse in pairwise(r):
         band = fine - coarse
-        maps += [
-            band.relu(),
-            (-band).relu(),
-            _lopsided(band),
-            *along_x_and_y(band, 2 * grain),
-        ]
-    maps += [_lopsided(r[-1]), *along_x_and_y(r[0], 2)]
+        maps += [band.relu(), (-band).relu(), _lopsided(band)]
+    maps += [_lopsided(r[-1]), *((r[0] - r[0].roll(2, axis)).abs() for axis in (1, 2))]
     balanced = [maps / total * total[:, 1:2] for maps in smooth]
     colours = [maps[:, ::2] - maps[:, 1:2] for maps in balanced]
     for fine, coarse in pairwise(colours[1:]):
         maps += (fine - coarse).abs().unbind(1)
-    for differences in chain.from_iterable(along_x_and_y(colour, 2) for colour in colours[:2]):
-        maps += differences.unbind(1)
+    for colour, axis in product(colours[:2], (2, 3)):
+        maps += (colour - colour.roll(2, axis)).abs().unbind(1)
     radius = elliptic_radius(light.shape[-1], axis_ratio) / reach[:, None, None]
     rings = torch.stack([(radius >= a) & (radius < b) for a, b in pairwise(RINGS)], 1).float()
     around = torch.einsum("nyx,nkyx->nk", r[-1], rings).clamp_min(1e-3)[:, None]
@@ -74,8 +69,3 @@ def smoothed(light: Tensor, sigma: float) -> Tensor:
     kernel = (weights / weights.sum()).expand(light.shape[1], 1, 1, -1)
     light = conv2d(light, kernel, padding=(0, reach), groups=light.shape[1])
     return conv2d(light, kernel.mT, padding=(reach, 0), groups=light.shape[1])
-
-
-def along_x_and_y(maps: Tensor, step: int) -> list[Tensor]:
-    """How far each pixel is from those so many further along y, and along x."""
-    return [(maps - maps.roll(step, axis)).abs() for axis in (-2, -1)]
