@@ -42,6 +42,8 @@ class Decoder(nn.Module):
         for k, block in enumerate(self.blocks):
             if k:
                 x = pixel_shuffle(self.widen[k - 1](x), 2)
+                if k == len(SIDES) - 1:
+                    x = _without_grid(x)
             x = x + self.geometry[k](maps[k])
             if SIDES[k] == PLACES:
                 x = x + self.places(places)
@@ -114,6 +116,17 @@ def _smooth(maps: Tensor) -> Tensor:
     weights = maps.new_tensor([1.0, 2.0, 1.0]) / 4
     kernel = torch.outer(weights, weights).expand(maps.shape[1], 1, 3, 3)
     return conv2d(pad(maps, (1, 1, 1, 1), mode="replicate"), kernel, groups=maps.shape[1])
+
+
+def _without_grid(maps: Tensor) -> Tensor:
+    """
+    Without what alternates from pixel to pixel, as maps that are put together from four do.
+
+    The response along each axis is 1 - sin(omega / 2)^4: what is coarser than four pixels stays.
+    """
+    weights = maps.new_tensor([-1.0, 4.0, 10.0, 4.0, -1.0]) / 16
+    kernel = torch.outer(weights, weights).expand(maps.shape[1], 1, 5, 5)
+    return conv2d(pad(maps, (2, 2, 2, 2), mode="reflect"), kernel, groups=maps.shape[1])
 
 
 def _reader(n: int) -> nn.Sequential:

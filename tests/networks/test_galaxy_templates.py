@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -163,6 +165,15 @@ def test_templates_end_as_those_that_they_learn_from(trained):
     for band in made.unbind(1):
         beyond = (band * (radius > 1.02 * END * (1 + FADE) * reach)).sum((1, 2))
         assert (beyond < 1e-4 * band.sum((1, 2))).all()
+
+
+def test_maps_of_four_leave_no_grid(trained):
+    rows, latent = _conditions(trained, 3), torch.randn(3, trained.n_latent)
+    other = copy.deepcopy(trained)
+    bias = other.decoder.widen[-1].bias
+    bias.data += torch.tensor([0.5, -0.5, -0.5, 0.5]).repeat(len(bias) // 4)
+    with torch.inference_mode():
+        torch.testing.assert_close(other(latent, rows), trained(latent, rows), atol=1e-7, rtol=1e-3)
 
 
 def test_encoding_has_the_shape_of_the_latent_and_goes_through_the_flow(trained):
