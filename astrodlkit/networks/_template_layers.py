@@ -42,6 +42,7 @@ class Decoder(nn.Module):
         for k, block in enumerate(self.blocks):
             if k:
                 x = pixel_shuffle(self.widen[k - 1](x), 2)
+                # Of four pixels of the fields, which is what shows; coarser maps do better without.
                 if k == len(SIDES) - 1:
                     x = _without_grid(x)
             x = x + self.geometry[k](maps[k])
