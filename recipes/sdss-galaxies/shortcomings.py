@@ -86,7 +86,7 @@ def by_stripes(judged: Judged, network: GalaxyTemplateNetwork) -> None:
     for name, bright in ((REAL, judged.light[REAL]), (GENERATOR, judged.clean[GENERATOR])):
         noisy, clean = (torch.from_numpy(each[:, 1])[rows] for each in (judged.light[name], bright))
         reach = petrosian_radius(clean, elliptic_radius(clean.shape[-1], axis_ratio))
-        ratios = stripes(noisy, axis_ratio, reach).nanmedian(0).values.exp()
+        ratios = np.exp(np.nanmedian(stripes(noisy, axis_ratio, reach), axis=0))
         shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
         print(f"{name}, {len(noisy)} spirals, y over x: {shown}", flush=True)
 
