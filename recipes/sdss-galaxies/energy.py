@@ -14,7 +14,7 @@ from astrodlkit.networks._petrosian import elliptic_radius, petrosian_radius
 DIRECTIONS, KEPT = 32, 768
 # Pixels by which pictures are smoothed before they are read: a grid could please a reader.
 READER_GRAIN = 1.5
-# Of numbers, the last: asymmetry and the like, and stripes.
+# Numbers that count alone as well: stripes, asymmetry and the like.
 ALONE = len(NAMES) + SCALES
 
 
@@ -77,7 +77,7 @@ class TextureDistance:
         return distance
 
     def _numbers(self, light: Tensor, conditions: Tensor) -> Tensor:
-        """Of templates, (n, n_numbers)."""
+        """Of templates, (n, n_numbers); the last `ALONE` count alone as well."""
         axis_ratio = self.network.column(conditions, "axis_ratio")
         radius = elliptic_radius(light.shape[-1], axis_ratio)
         reach = petrosian_radius(light[:, 1].detach(), radius)

@@ -125,22 +125,26 @@ def by_latents(network: GalaxyTemplateNetwork, rows: Rows) -> None:
 
 
 def by_formula(judged: Judged, axis_ratio: int) -> None:
-    """How numbers with gradients correlate with those that are judged, and how they scatter."""
-    rows = judged.rows[REAL]
-    q, clean = torch.from_numpy(rows.conditions[:, axis_ratio]), judged.clean[GENERATOR][:, 1]
-    made_reach = petrosian_radius(torch.from_numpy(clean), elliptic_radius(clean.shape[-1], q))
-    real, made = (
-        nonparametric(torch.from_numpy(judged.light[name][:, 1]), q, reach).numpy() * SCATTER
-        for name, reach in ((REAL, torch.from_numpy(rows.reach)), (GENERATOR, made_reach))
-    )
+    """How numbers with gradients correlate with those that are judged, and how all scatter."""
+    rows, clean = judged.rows[REAL], torch.from_numpy(judged.clean[GENERATOR][:, 1])
+    q = torch.from_numpy(rows.conditions[:, axis_ratio])
+    reach = {
+        REAL: torch.from_numpy(rows.reach),
+        GENERATOR: petrosian_radius(clean, elliptic_radius(clean.shape[-1], q)),
+    }
+    near = {
+        name: nonparametric(torch.from_numpy(judged.light[name][:, 1]), q, radii).numpy() * SCATTER
+        for name, radii in reach.items()
+    }
     measured = measure_all(judged.light[REAL], rows.noise, rows.grain, judged.processes)
-    for k, name in enumerate(NAMES):
-        beside = measured[:, MEASURES.index(name)]
+    for k, title in enumerate(NAMES):
+        beside = measured[:, MEASURES.index(title)]
         known = np.isfinite(beside)
-        r = np.corrcoef(real[known, k], beside[known])[0, 1]
-        print(f"{name}: r = {r:.2f} with statmorph's ({known.sum()}); 5, 50 and 95 %: ", end="")
-        shown = (np.percentile(values[:, k], (5, 50, 95)) for values in (real, made))
-        print(", generated ".join(" ".join(f"{x:.3f}" for x in found) for found in shown))
+        r = np.corrcoef(near[REAL][known, k], beside[known])[0, 1]
+        print(f"{title}: r = {r:.2f} with statmorph's ({known.sum()})")
+        for name, values in near.items():
+            low, middle, high = np.percentile(values[:, k], (5, 50, 95))
+            print(f"  {name}: 5, 50 and 95 %: {low:.3f}, {middle:.3f}, {high:.3f}")
 
 
 def main() -> None:
