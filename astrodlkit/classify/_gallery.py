@@ -112,7 +112,7 @@ def plot_gallery(
         size=np.asanyarray(size)[shown] if np.ndim(size) else size,
         step=256,
     )
-    images = [images for _, images, _ in rows.prepared(spec, stretch)]
+    images = [images for _, images, *_ in rows.prepared(spec, stretch)]
     scale, offset = (np.reshape(values, (-1, 1, 1)) for values in (spec.std, spec.mean))
     pictures = np.clip(np.concatenate(images) * scale + offset, 0, 1).transpose(0, 2, 3, 1)
     return _draw(

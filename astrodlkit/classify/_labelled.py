@@ -135,7 +135,7 @@ def _prepare(
     seen = np.zeros(rows.n, dtype=bool)
     n = 0
     with progress_bar(rows.n, progress, description="pictures") as advance:
-        for part, images, flags in prefetch(rows.prepared(spec, stretch)):
+        for part, images, flags, _ in prefetch(rows.prepared(spec, stretch)):
             use = labelled[part] & ((flags & NO_PIXELS) == 0)
             channels = np.rint(255 * (images[use] * std + mean)).clip(0, 255)
             pictures[n : n + len(channels)] = channels

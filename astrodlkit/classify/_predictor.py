@@ -31,6 +31,10 @@ __all__ = ["Predictor"]
 
 Answer: TypeAlias = Callable[[torch.nn.Module, torch.Tensor], Mapping[str, torch.Tensor]]
 
+# No picture of a training set has holes. With a fifth of its middle missing a stamp is as new as
+# one in a hundred.
+_MISSED = 0.2 / np.log(100)
+
 
 @dataclass(frozen=True)
 class Group:
@@ -286,17 +290,22 @@ class Predictor(ABC):
         streams = [prefetch(group.rows.prepared(group.spec, stretch)) for group in groups]
         with progress_bar(groups[0].rows.n, progress, description=names) as advance:
             for pieces in zip(*streams, strict=True):
-                flags = np.bitwise_or.reduce([found for _, _, found in pieces])
+                flags = np.bitwise_or.reduce([found for _, _, found, _ in pieces])
                 seen = (flags & NO_PIXELS) == 0
                 answers = [
                     run(images if seen.all() else images[seen])
-                    for group, (_, images, _) in zip(groups, pieces, strict=True)
+                    for group, (_, images, *_) in zip(groups, pieces, strict=True)
                     for run in group.runs
                 ]
                 outputs = {}
                 for name, values in combined(answers).items():
                     outputs[name] = np.full((len(flags), *values.shape[1:]), np.nan, np.float32)
                     outputs[name][seen] = values
+                if "novelty" in outputs:
+                    missing = np.maximum.reduce([part for *_, part in pieces])
+                    least = -np.expm1(-missing / _MISSED)[:, None]
+                    # NaN stays.
+                    outputs["novelty"] = np.maximum(outputs["novelty"], least)
                 flags = np.where(seen, flags, flags | Flag.NO_RESULT).astype(np.int32)
                 yield pieces[0][0], outputs, flags
                 advance(len(flags))

@@ -76,7 +76,7 @@ class Rows:
 
     def prepared(
         self, spec: InputSpec, stretch: LuptonStretch | Picture | str
-    ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.int32]]]:
+    ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]]:
         """
         Bring the rows into the form that a network takes.
 
@@ -95,6 +95,8 @@ class Rows:
             For the network.
         flags : `~numpy.ndarray` of int32, shape (m,)
             Row flags.
+        missing : `~numpy.ndarray` of float32, shape (m,)
+            Which part of each stamp's middle has no pixels to use: see `InputSpec.missing`.
         """
         starts = range(0, max(self.n, 1), self.step)
         for start, groups in zip(starts, self.groups if self.n else [[]], strict=True):
@@ -103,6 +105,7 @@ class Rows:
             images = np.zeros((m, 3, *spec.shape), dtype=np.float32)
             # A row that no group brings has no pixels.
             flags = np.full(m, Flag.ALL_MASKED, dtype=np.int32)
+            missing = np.zeros(m, dtype=np.float32)
             for places, cutouts in groups:
                 if isinstance(cutouts, Flag):
                     flags[places] = cutouts
@@ -113,11 +116,13 @@ class Rows:
                     kept = cutouts if len(seen) == len(cutouts) else cutouts[seen]
                     where = np.arange(m)[places][seen]
                     found, flags[where] = spec.prepare(kept, bands=self.bands, stretch=stretch)
+                    holes = (flags[where] & (Flag.MASKED_PIXELS | Flag.NON_FINITE)) != 0
+                    missing[where[holes]] = spec.missing(kept[holes], bands=self.bands)
                     if len(where) == m and isinstance(places, slice):
                         images = found  # all rows in their order: no need for a copy
                     else:
                         images[where] = found
-            yield part, images, flags
+            yield part, images, flags, missing
 
 
 def read_rows(

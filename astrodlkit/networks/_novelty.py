@@ -32,8 +32,8 @@ class Novelty(nn.Module):
     the fine ones, of which noise and sharpness are read off, and the coarser
     ones, for scale and shape; the third, for images in colour, is how much less
     likely the colours are than those of the same image with its channels in
-    another order. Each becomes a quantile of the validation images, and so does
-    the largest of them.
+    another order, as fitted to tell these apart. Each becomes a quantile of the
+    validation images, and so does the largest of them.
 
     Parameters
     ----------
@@ -324,6 +324,8 @@ def rank(values: Tensor, table: Tensor) -> Tensor:
 class Distance(nn.Module):
     """
     Mahalanobis distance with a ridge; NaN until `fit_distance` and `fit_rank` fill its buffers.
+
+    Any other quadratic form fits in them as well: weights may be negative.
 
     Parameters
     ----------

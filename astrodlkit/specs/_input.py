@@ -193,6 +193,40 @@ class InputSpec(Record):
             images[rows] = self.standardise(resize(pictures, self.shape))
         return images, flags
 
+    def missing(
+        self, cutouts: Cutouts, *, bands: Sequence[str] | Mapping[str, str] | str | None = None
+    ) -> np.ndarray:
+        """
+        How much of the middle of stamps cannot be used.
+
+        Parameters
+        ----------
+        cutouts, bands
+            As of `prepare`.
+
+        Returns
+        -------
+        share : `~numpy.ndarray` of float32, shape (n,)
+            Of the pixels in the middle, half as wide and high as the stamp, that are
+            masked or not finite, over the channels.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from astrodlkit import Cutouts, load_model
+        >>> stamps = np.ones((1, 3, 64, 64))
+        >>> stamps[:, :, :24] = np.nan
+        >>> load_model("galaxyzoo2").input.missing(Cutouts(stamps, bands=("i", "r", "g")))
+        array([0.25], dtype=float32)
+        """
+        ny, nx = cutouts.shape[2:]
+        middle = np.s_[:, :, ny // 4 : ny - ny // 4, nx // 4 : nx - nx // 4]
+        channels = self._channels(cutouts.bands, bands)
+        unusable = ~np.isfinite(cutouts.data[middle][:, channels])
+        if cutouts.mask is not None:
+            unusable |= cutouts.mask[middle][:, channels]
+        return unusable.mean(axis=(1, 2, 3), dtype=np.float32)
+
     def _channels(
         self, names: Sequence[str], bands: Sequence[str] | Mapping[str, str] | str | None
     ) -> list[int]:

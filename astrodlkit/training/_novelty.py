@@ -1,18 +1,26 @@
 """Fit the novelty of a network: a pass over training images, one over validation images."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import logsumexp, softmax
 from torch import Tensor, nn
 
-from ..networks._novelty import Novelty, fit_distance, fit_rank, rank
+from ..networks._novelty import Distance, Novelty, fit_distance, fit_rank, rank
 from ..specs import InputSpec
 
 __all__ = ["fit_novelty"]
 
 _FEWEST = 20
 _PIECE = 64
+# Images that tell orders apart, at most, and what a form other than Mahalanobis' costs: the best
+# of 10 to 1e5 by cross-validation within EFIGI's training galaxies.
+_MOST_IMAGES = 10_000
+_STIFFNESS = 300.0
 
 
 def fit_novelty(
@@ -95,16 +103,65 @@ def _measured(network: Any, batches: Iterable[Tensor], name: str) -> Iterator[di
 
 
 def _fit_distances(novelty: Novelty, measured: Iterable[dict[str, Tensor]]) -> None:
-    """Means and covariances."""
+    """Means and covariances; and of colours what tells the channels' own order from others."""
     sums: dict[str, _Sums] = {}
+    orders = []
     for values in measured:
         for name, part in values.items():
+            if part.ndim == 3:
+                orders.append(part)
             # Of the colours those in the order as it is.
             rows = part if part.ndim == 2 else part[:, 0]
             sums.setdefault(name, _Sums(rows)).add(rows)
     for name, total in sums.items():
         for key, fitted in fit_distance(*total.mean_and_covariance()).items():
             novelty.distances[name].get_buffer(key).copy_(fitted)
+    if orders:
+        _tell_orders(cast("Distance", novelty.distances["colour"]), torch.cat(orders))
+
+
+def _tell_orders(distance: Distance, colours: Tensor) -> None:
+    """
+    Bend a distance for the channels' own order to be the nearest of all.
+
+    The covariance alone does not know what the other orders look like. With minus the distance as
+    the logarithm of an order's likelihood, the form is that of the likeliest orders, held to
+    Mahalanobis' by a penalty.
+
+    Parameters
+    ----------
+    distance : Distance
+        Filled by `fit_distance`, in as many directions as there are dimensions.
+    colours : Tensor, shape (n, 6, d)
+        Of training images; the order as it is comes first.
+    """
+    colours = colours[:: -(-len(colours) // _MOST_IMAGES)].double()
+    # In these coordinates the distance is Euclid's.
+    scale = distance.weights[:-1].double().sqrt()
+    axes = distance.axes.double() * scale
+    rows = (((colours - distance.mean) / distance.std) @ axes).cpu().numpy()
+    form = torch.from_numpy(_ordering_form(rows)).to(axes)
+    weights, vectors = torch.linalg.eigh(axes @ form @ axes.mT)
+    distance.axes.copy_(vectors)
+    distance.weights.copy_(torch.cat([weights, weights[:1]]))
+
+
+def _ordering_form(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The quadratic form that is least for the first of six; rows have the shape (n, 6, d)."""
+    n, _, d = rows.shape
+    unit = np.eye(d)
+
+    def cost(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        form = flat.reshape(d, d)
+        lengths = ((rows @ form) * rows).sum(axis=2)
+        pull = -softmax(-lengths, axis=1)
+        pull[:, 0] += 1
+        bent = form - form.trace() / d * unit
+        slope = np.einsum("noi,no,noj->ij", rows, pull, rows, optimize=True)
+        loss = (lengths[:, 0] + logsumexp(-lengths, axis=1)).sum() + _STIFFNESS * (bent**2).sum()
+        return loss / n, ((slope + 2 * _STIFFNESS * bent) / n).ravel()
+
+    return 2 * minimize(cost, unit.ravel() / 2, jac=True, method="L-BFGS-B").x.reshape(d, d)
 
 
 def _fit_quantiles(novelty: Novelty, measured: Iterable[dict[str, Tensor]]) -> None:

@@ -25,6 +25,7 @@ import statmorph
 from clean import APART, Lone, alone
 from measure import HALF_LIGHT, SIDE, growth, morphology, seeing, template
 from pictures import Galaxies
+from strays import stray
 
 CHUNK = 50
 MEASURED = (
@@ -32,7 +33,7 @@ MEASURED = (
     "m20", "asymmetry", "smoothness", "shape_asymmetry", "sersic_index", "sersic_radius",
     "petrosian_radius", "petro_r90", "signal_to_noise", "g_r", "r_i", "x", "y", "inside",
     "flag", "flag_sersic", "zoom", "psf_fwhm", "fwhm", "filled", "neighbour", "saturated", "border",
-    "apart", "noise",
+    "apart", "noise", "stray",
 )  # fmt: skip
 CLEANED = ("fwhm", "filled", "neighbour", "saturated", "border", "apart")
 KNOWN = ("split", "class5", "gz1", "t_type", "votes", "debiased", "attributes")
@@ -67,6 +68,7 @@ def process(picture: np.ndarray, *, efigi: bool) -> Result:
     except (ValueError, IndexError, ArithmeticError, AssertionError, RuntimeError) as error:
         return Result(stamp, values, f"error: {type(error).__name__}")
     values["psf_fwhm"] = seeing(lone, values["zoom"])
+    values["stray"] = stray(stamp, HALF_LIGHT * values["psf_fwhm"])
     return Result(stamp, values, poor_template(stamp, values))
 
 
@@ -106,6 +108,8 @@ def poor_template(stamp: np.ndarray, values: dict[str, float]) -> str:
     edge = np.concatenate([stamp[1, :3].ravel(), stamp[1, -3:].ravel()])
     if stamp[1].min() < -0.15 * stamp[1].max() or edge.sum() > 0.03:
         return "residues"
+    if values["stray"] > 0.01:
+        return "star or neighbour left"
     if not (-0.3 < values["g_r"] < 1.6 and -0.4 < values["r_i"] < 1.2):
         return "no galaxy's colours"
     return ""
@@ -201,7 +205,7 @@ def provenance() -> dict[str, str]:
     """Versions, and the hash of this recipe's code."""
     code = b"".join(
         (Path(__file__).parent / f"{name}.py").read_bytes()
-        for name in ("pictures", "linear", "seeing", "clean", "measure", "templates")
+        for name in ("pictures", "linear", "seeing", "clean", "measure", "strays", "templates")
     )
     return {
         "code": hashlib.sha256(code).hexdigest(),

@@ -1,4 +1,4 @@
-"""Novelty of what is in an SDSS field, where the development data are."""
+"""Novelty of what is in an SDSS field, where the development data are, and of masked stamps."""
 
 import astropy.units as u
 import numpy as np
@@ -8,7 +8,7 @@ from astropy.nddata import CCDData
 from astropy.table import QTable
 from scipy.stats import mannwhitneyu
 
-from astrodlkit import classify_cutouts, load_model
+from astrodlkit import Cutouts, classify_cutouts, load_model
 
 # SDSS headers are from 1998; astropy says what it puts right.
 pytestmark = pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
@@ -72,3 +72,20 @@ def test_bands_in_the_wrong_order_do(novelty, frames):
 
 def test_stamps_three_times_too_narrow_do(novelty):
     assert area(novelty(GALAXY), novelty(GALAXY, factor=1 / 3)) > 0.95
+
+
+def test_a_stamp_without_its_middle_does_though_nothing_was_there():
+    rows, columns = np.mgrid[:128, :128] - 63.5
+    lobes = 255 * np.exp(-((np.abs(columns) - 20) ** 2 + rows**2) / 20).astype(np.float32)
+    mask = np.zeros((5, 1, 128, 128), dtype=bool)
+    mask[1, ..., :32, :] = True  # no pixel of the middle half
+    mask[2, ..., 64:70, :] = True  # a tenth of it
+    mask[3, ..., 70:, :] = True
+    mask[4] = True
+    stamps = np.where(mask[3], 0, lobes)[None].repeat(5, axis=0)
+    result = load_model("first-radio", device="cpu").predict(Cutouts(stamps, mask=mask))
+    novelty = np.asarray(result["novelty"])
+    assert novelty[0] == novelty[1]
+    assert novelty[2] >= 0.88
+    assert novelty[3] > max(0.999, novelty[0])
+    assert np.isnan(novelty[4])

@@ -206,6 +206,19 @@ def test_masked_and_non_finite_pixels_are_sky():
     assert_array_equal(images, wanted)
 
 
+def test_the_middle_that_is_missing():
+    values = np.zeros((5, 4, 8, 8), dtype=np.float32)
+    mask = np.zeros(values.shape, dtype=bool)
+    values[1, :, :4] = np.nan
+    mask[2, 1, :3] = True
+    mask[3, :, :2] = True  # the rim
+    mask[4, 3] = True  # a band that the network does not see
+    missing = SPEC.missing(linear(values, bands=("g", "r", "i", "z"), mask=mask))
+    assert_allclose(missing, [0, 0.5, 0.25 / 3, 0, 0])
+    assert_allclose(SPEC.missing(linear(values[:, :3], mask=mask[:, :3]), bands="g")[1:3], [0.5, 0])
+    assert SPEC.missing(linear(values[:0, :3])).shape == (0,)
+
+
 def test_the_cutouts_stay_as_they_are():
     values = np.random.default_rng(8).normal(size=(20, 3, 8, 8)).astype(np.float32)
     mask = values > 1

@@ -1,11 +1,14 @@
 """fit_novelty."""
 
+import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 
 from astrodlkit.networks import GalaxyZooNetwork
 from astrodlkit.specs import InputSpec, Picture
 from astrodlkit.training import fit_novelty
+from astrodlkit.training._novelty import _ordering_form
 
 SPEC = InputSpec(
     bands=("i", "r", "g"), shape=(48, 48), mean=(0.2,) * 3, std=(0.2,) * 3, stretch=Picture()
@@ -45,6 +48,26 @@ def test_pieces_do_not_matter():
     with torch.inference_mode():
         one, other = (n.eval()(probe)["novelty"] for n in (whole, parts))
     torch.testing.assert_close(one, other, atol=1e-3, rtol=0)
+
+
+def test_the_first_order_is_told_where_others_are_nearer_to_the_mean():
+    rng = np.random.default_rng(6)
+    # The other five are wider along one axis and narrower along the other.
+    scatter = np.array([[1, 1], *[[1.5, 0.3]] * 5])
+    rows, held = scatter * rng.normal(size=(2, 2000, 6, 2))
+    form = _ordering_form(rows)
+    assert_allclose(form, form.T, atol=1e-12)
+    assert form[0, 0] > 0 > form[1, 1]
+    right, euclid = (
+        (np.einsum("noi,ij,noj->no", held, f, held).argmin(1) == 0).mean()
+        for f in (form, np.eye(2))
+    )
+    assert right > euclid + 0.2
+
+
+def test_where_orders_are_alike_nothing_is_bent():
+    rows = np.random.default_rng(7).normal(size=(100, 1, 3)).repeat(6, axis=1)
+    assert_allclose(_ordering_form(rows), np.eye(3), atol=1e-12)
 
 
 def test_one_band_three_times_has_no_order():
