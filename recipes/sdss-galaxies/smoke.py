@@ -18,6 +18,7 @@ import torch
 from linear import BANDS, EFIGI_POWER, EFIGI_SCALES, EFIGI_WHITE, SDSS, linear
 from measure import HALF_LIGHT, SIDE
 from PIL import Image
+from strays import stray
 
 from astrodlkit import load_model
 
@@ -32,14 +33,14 @@ def draw(rng: np.random.Generator, side: int, q: float) -> np.ndarray:
     radius = 8.5 * PIXEL * side / 96
     galaxy = galsim.Sersic(n=1.5, half_light_radius=radius).shear(shape)
     psf = galsim.Moffat(beta=3.5, fwhm=1.3)
-    away = rng.uniform(20, 40, 4) * PIXEL * side / 96
+    away = rng.uniform(32, 44, 4) * PIXEL * side / 96
     around = rng.uniform(0, 2 * np.pi, 4)
     stars = [
         psf.shift(*at) for at in zip(away * np.cos(around), away * np.sin(around), strict=True)
     ]
     bands = []
-    for flux in (60.0, 110.0, 160.0):
-        both = flux * galsim.Convolve(galaxy, psf) + 0.05 * flux * galsim.Sum(stars)
+    for flux in (80.0, 145.0, 210.0):
+        both = flux * galsim.Convolve(galaxy, psf) + 0.04 * flux * galsim.Sum(stars)
         image = both.drawImage(nx=side, ny=side, scale=PIXEL).array / PIXEL**2
         bands.append(image + rng.normal(0, NOISE, image.shape))
     return np.array(bands, np.float32)
@@ -133,11 +134,26 @@ def learn(data: Path, work: Path, folder: Path) -> None:
         raise SystemExit("what was exported makes no template of unit flux")
 
 
+def check_strays() -> None:
+    """A star on a galaxy is told, by its light and by not being bluer; the galaxy alone is not."""
+    psf = galsim.Gaussian(fwhm=4.0)
+    galaxy = galsim.Convolve(galsim.Sersic(n=1, half_light_radius=HALF_LIGHT).shear(g1=0.2), psf)
+    for flux, colour, wanted in ((0.0, 1.0, 0.0), (0.03, 1.0, 0.03), (0.03, 2.0, 0.0)):
+        stamp = [
+            (galaxy + factor * flux * psf.shift(24, -5)).drawImage(nx=SIDE, ny=SIDE, scale=1).array
+            for factor in (colour, 1, 1)
+        ]
+        found = stray(np.array(stamp), 4.0)
+        if not 0.7 * wanted <= found <= wanted:
+            raise SystemExit(f"a star of {flux} on a galaxy of 1 is taken for {found}")
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="an empty folder to work in")
     folder = parser.parse_args().folder
+    check_strays()
     light = draw(np.random.default_rng(1), 96, 0.6)
     back, _ = linear(picture(light))
     bright = light[1] > 1

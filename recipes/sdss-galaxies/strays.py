@@ -1,8 +1,11 @@
 """Stars and neighbours that the cleaning has left on a template."""
 
+import warnings
+
 import numpy as np
 from photutils.aperture import CircularAperture
 from photutils.detection import DAOStarFinder
+from photutils.utils.exceptions import NoDetectionsWarning
 
 # Of the light in an aperture, what must be without a counterpart across the centre.
 ALONE = 0.7
@@ -31,7 +34,9 @@ def stray(stamp: np.ndarray, psf_fwhm: float) -> float:
     odd = stamp - stamp[:, ::-1, ::-1]
     # The peak of a Gaussian of so much light.
     peak = LEAST * stamp[1].sum() * 4 * np.log(2) / np.pi / width**2
-    found = DAOStarFinder(peak, width, sharpness_range=(0.3, 1.0))(odd[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        found = DAOStarFinder(peak, width, sharpness_range=(0.3, 1.0))(odd[1])
     if found is None:
         return 0.0
     places = np.transpose([found["x_centroid"], found["y_centroid"]])

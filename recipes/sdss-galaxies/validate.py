@@ -8,7 +8,9 @@ How real are generated templates? Beside Sersic fits, bulge+disc fits, and real 
 Validation galaxies are halved. One half is the reference; the conditions of the other are asked
 for, its own templates are "real/real", and its fits, drawn by GalSim, are the yardsticks. What is
 made has the noise of the galaxy that it stands for, as real templates have theirs. Errors are the
-scatter of 200 bootstraps over galaxies, or binomial; medians' are bootstraps too.
+scatter of 200 bootstraps over galaxies, or binomial; medians' are bootstraps too. Of two halves the
+distances depend on which galaxies are in which: they are means over `HALVINGS`, and their errors
+the scatter from one to the next, but for the fits, of which there are few.
 """
 
 import argparse
@@ -37,6 +39,7 @@ SEED = 71
 REAL, GENERATOR = "real/real", "generator"
 SIDE = 96  # of a picture of Galaxy Zoo
 DRAWS = 4  # galaxies of each one's conditions that are classified
+HALVINGS = 40
 Cell = tuple[float, float, int]
 
 
@@ -45,13 +48,15 @@ class Judged:
     """
     Templates of each source, the reference first by name, and what was measured of them.
 
-    Whose class volunteers have said is beside, and templates of these, once or more: all galaxies
-    kept apart, but for the fits.
+    Generated ones of the reference's conditions are beside, for other halvings. Whose class
+    volunteers have said is beside too, and templates of these, once or more: all galaxies kept
+    apart, but for the fits.
     """
 
     rows: dict[str, Rows]
     light: dict[str, np.ndarray] = field(repr=False)
     clean: dict[str, np.ndarray] = field(repr=False)
+    like_reference: np.ndarray = field(repr=False)
     told: dict[str, tuple[Rows, list[np.ndarray]]] = field(repr=False)
     processes: int = 1
 
@@ -62,6 +67,21 @@ class Judged:
             name: measure_all(light, self.rows[name].noise, self.rows[name].grain, self.processes)
             for name, light in self.light.items()
         }
+
+    @cached_property
+    def halvings(self) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Real galaxies of one half, and of the other real and generated ones, as `complete`."""
+        rows = self.rows["reference"]
+        made = measure_all(self.like_reference, rows.noise, rows.grain, self.processes)
+        real = np.concatenate([self.measured["reference"], self.measured[REAL]])
+        made = np.concatenate([made, self.measured[GENERATOR]])
+        real_known, made_known = (np.isfinite(part).all(1) for part in (real, made))
+        found, rng = [], np.random.default_rng(SEED)
+        for _ in range(HALVINGS):
+            one = rng.permutation(len(real)) < len(real) // 2
+            beside = {REAL: real[~one & real_known], GENERATOR: made[~one & made_known]}
+            found.append((real[one & real_known], beside))
+        return found
 
     def complete(self, name: str) -> np.ndarray:
         """What could be measured of a source."""
@@ -103,6 +123,7 @@ def judge(rows: Rows, network: GalaxyTemplateNetwork, n: int, fits: int, process
         {"reference": reference.templates.astype(np.float32),
          REAL: asked.templates.astype(np.float32), GENERATOR: made},
         {GENERATOR: clean},
+        generate(network, reference, SEED + DRAWS)[1],
         {REAL: (told, [told.templates.astype(np.float32)]),
          GENERATOR: (told, [generate(network, told, SEED + i)[1] for i in range(DRAWS)])}
         if len(told) else {},
@@ -123,8 +144,11 @@ def wasserstein(judged: Judged) -> Iterator[tuple[str, dict[str, Cell]]]:
     """Mean distance, and each measure's."""
     reference = judged.complete("reference")
     names = ("mean Wasserstein distance", *(f"  {m}" for m in MEASURES), "  power spectrum")
-    sources = [name for name in judged.light if name != "reference"]
-    made = {name: judged.complete(name) for name in sources}
+    fits = {name: judged.complete(name) for name in KINDS if name in judged.light}
+    each = {
+        name: np.array([distances(beside[name], half) for half, beside in judged.halvings])
+        for name in (REAL, GENERATOR)
+    }
     for k, title in enumerate(names):
 
         def statistic(a: np.ndarray, b: np.ndarray, k: int = k) -> float:
@@ -132,10 +156,14 @@ def wasserstein(judged: Judged) -> Iterator[tuple[str, dict[str, Cell]]]:
             return float(each.mean() if k == 0 else each[k - 1])
 
         repeats = 200 if k == 0 else 50
-        yield title, {
-            name: (*with_error(statistic, (m, reference), repeats), len(m))
-            for name, m in made.items()
-        }  # fmt: skip
+        found = {}
+        for name, rows in each.items():
+            values = rows.mean(1) if k == 0 else rows[:, k - 1]
+            n = round(np.mean([len(beside[name]) for _, beside in judged.halvings]))
+            found[name] = float(values.mean()), float(values.std()), n
+        for name, made in fits.items():
+            found[name] = *with_error(statistic, (made, reference), repeats), len(made)
+        yield title, found
 
 
 def two_samples(judged: Judged) -> Iterator[tuple[str, dict[str, Cell]]]:
