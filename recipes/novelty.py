@@ -163,8 +163,8 @@ def main() -> None:
         far = novelty(stamps)
         far = far[np.isfinite(far)]
         value, error = area(usual, far, rng)
-        # Samples that do not overlap do not in any bootstrap either.
-        error = error or 0.5 / min(len(usual), len(far))
+        # Samples that hardly overlap do not in bootstraps either.
+        error = error if round(error, 4) else 0.5 / min(len(usual), len(far))
         beyond = f"novelty over 0.99: {(far > 0.99).mean():.0%}"
         print(f"{name:38s} AUROC {value:.4f} +- {error:.4f}  N = {len(far)}; {beyond}", flush=True)
         note = f"against {len(usual)} validation rows; {beyond}"
