@@ -117,7 +117,8 @@ class Rows:
                     where = np.arange(m)[places][seen]
                     found, flags[where] = spec.prepare(kept, bands=self.bands, stretch=stretch)
                     holes = (flags[where] & (Flag.MASKED_PIXELS | Flag.NON_FINITE)) != 0
-                    missing[where[holes]] = spec.missing(kept[holes], bands=self.bands)
+                    if holes.any():
+                        missing[where[holes]] = spec.missing(kept[holes], bands=self.bands)
                     if len(where) == m and isinstance(places, slice):
                         images = found  # all rows in their order: no need for a copy
                     else:

@@ -26,7 +26,7 @@ from stripes import stripes
 from torch import Tensor
 from train import read_network
 from twosample import pixels
-from validate import GENERATOR, REAL, SEED, Judged, agrees, judge
+from validate import GENERATOR, REAL, REFERENCE, SEED, Judged, agrees, judge
 
 from astrodlkit import load_model
 from astrodlkit.networks import GalaxyTemplateNetwork
@@ -46,11 +46,11 @@ def in_petrosian_radii(axis_ratio: np.ndarray, light: np.ndarray) -> np.ndarray:
 
 def by_rings(judged: Judged, axis_ratio: int) -> None:
     """Accuracies of the small network."""
-    light = [judged.light[name] for name in (GENERATOR, "reference")]
+    light = [judged.light[name] for name in (GENERATOR, REFERENCE)]
     # Real ones are bright where the Petrosian radius is.
     radius = [
         in_petrosian_radii(judged.rows[name].conditions[:, axis_ratio], clean[:, 1])[:, None]
-        for name, clean in ((GENERATOR, judged.clean[GENERATOR]), ("reference", light[1]))
+        for name, clean in ((GENERATOR, judged.clean[GENERATOR]), (REFERENCE, light[1]))
     ]
     for inner, outer in ((0.0, np.inf), *pairwise(RINGS)):
         parts = [

@@ -36,7 +36,8 @@ from astrodlkit import CutoutClassifier, load_model
 from astrodlkit.networks import GalaxyTemplateNetwork
 
 SEED = 71
-REAL, GENERATOR = "real/real", "generator"
+REFERENCE, REAL, GENERATOR = "reference", "real/real", "generator"
+LIKE_REFERENCE = "generator for the reference"  # for other halvings
 SIDE = 96  # of a picture of Galaxy Zoo
 DRAWS = 4  # galaxies of each one's conditions that are classified
 HALVINGS = 40
@@ -46,19 +47,22 @@ Cell = tuple[float, float, int]
 @dataclass
 class Judged:
     """
-    Templates of each source, the reference first by name, and what was measured of them.
+    Templates of each source, and what was measured of them.
 
-    Generated ones of the reference's conditions are beside, for other halvings. Whose class
-    volunteers have said is beside too, and templates of these, once or more: all galaxies kept
-    apart, but for the fits.
+    Whose class volunteers have said is beside, and templates of these, once or more: all galaxies
+    kept apart, but for the fits.
     """
 
     rows: dict[str, Rows]
     light: dict[str, np.ndarray] = field(repr=False)
     clean: dict[str, np.ndarray] = field(repr=False)
-    like_reference: np.ndarray = field(repr=False)
     told: dict[str, tuple[Rows, list[np.ndarray]]] = field(repr=False)
     processes: int = 1
+
+    @property
+    def sources(self) -> list[str]:
+        """What is compared with the reference."""
+        return [name for name in self.light if name not in (REFERENCE, LIKE_REFERENCE)]
 
     @cached_property
     def measured(self) -> dict[str, np.ndarray]:
@@ -71,10 +75,8 @@ class Judged:
     @cached_property
     def halvings(self) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Real galaxies of one half, and of the other real and generated ones, as `complete`."""
-        rows = self.rows["reference"]
-        made = measure_all(self.like_reference, rows.noise, rows.grain, self.processes)
-        real = np.concatenate([self.measured["reference"], self.measured[REAL]])
-        made = np.concatenate([made, self.measured[GENERATOR]])
+        real = np.concatenate([self.measured[name] for name in (REFERENCE, REAL)])
+        made = np.concatenate([self.measured[name] for name in (LIKE_REFERENCE, GENERATOR)])
         real_known, made_known = (np.isfinite(part).all(1) for part in (real, made))
         found, rng = [], np.random.default_rng(SEED)
         for _ in range(HALVINGS):
@@ -119,11 +121,11 @@ def judge(rows: Rows, network: GalaxyTemplateNetwork, n: int, fits: int, process
     clean, made = generate(network, asked, SEED)
     told = rows[(rows.split == 1) & (rows.class5 >= 0)]
     judged = Judged(
-        {"reference": reference, REAL: asked, GENERATOR: asked},
-        {"reference": reference.templates.astype(np.float32),
+        {REFERENCE: reference, LIKE_REFERENCE: reference, REAL: asked, GENERATOR: asked},
+        {REFERENCE: reference.templates.astype(np.float32),
+         LIKE_REFERENCE: generate(network, reference, SEED + DRAWS)[1],
          REAL: asked.templates.astype(np.float32), GENERATOR: made},
         {GENERATOR: clean},
-        generate(network, reference, SEED + DRAWS)[1],
         {REAL: (told, [told.templates.astype(np.float32)]),
          GENERATOR: (told, [generate(network, told, SEED + i)[1] for i in range(DRAWS)])}
         if len(told) else {},
@@ -142,7 +144,7 @@ def judge(rows: Rows, network: GalaxyTemplateNetwork, n: int, fits: int, process
 
 def wasserstein(judged: Judged) -> Iterator[tuple[str, dict[str, Cell]]]:
     """Mean distance, and each measure's."""
-    reference = judged.complete("reference")
+    reference = judged.complete(REFERENCE)
     names = ("mean Wasserstein distance", *(f"  {m}" for m in MEASURES), "  power spectrum")
     fits = {name: judged.complete(name) for name in KINDS if name in judged.light}
     each = {
@@ -169,15 +171,14 @@ def wasserstein(judged: Judged) -> Iterator[tuple[str, dict[str, Cell]]]:
 def two_samples(judged: Judged) -> Iterator[tuple[str, dict[str, Cell]]]:
     """Accuracies of classifiers that tell a source from the reference."""
     n = len(MEASURES) + len(POWERS)
-    names = [name for name in judged.light if name != "reference"]
-    reference = judged.complete("reference")[:, :n]
+    reference = judged.complete(REFERENCE)[:, :n]
     yield (
         "random forest, accuracy",
-        {name: forest(judged.complete(name)[:, :n], reference) for name in names},
+        {name: forest(judged.complete(name)[:, :n], reference) for name in judged.sources},
     )
     yield (
         "small CNN, accuracy",
-        {name: pixels(judged.light[name], judged.light["reference"]) for name in names},
+        {name: pixels(judged.light[name], judged.light[REFERENCE]) for name in judged.sources},
     )
 
 
@@ -186,9 +187,7 @@ def asked_for(judged: Judged, names: tuple[str, ...]) -> Iterator[tuple[str, dic
     first = len(MEASURES) + len(POWERS)
     for k, title in enumerate(ASKED):
         found = {}
-        for name in judged.light:
-            if name == "reference":
-                continue
+        for name in judged.sources:
             values = judged.measured[name][:, first + k]
             rows = judged.rows[name].conditions
             wanted = rows[:, names.index("axis_ratio")] if title == "axis ratio" else 0
@@ -238,8 +237,8 @@ def memory(judged: Judged, training: Rows) -> Iterator[tuple[str, dict[str, Cell
     """Median distance to the nearest training template, over that of held-out templates."""
     known = _compared(training.templates)
     near = {}
-    for name, light in judged.light.items():
-        points = _compared(light)
+    for name in (REFERENCE, *judged.sources):
+        points = _compared(judged.light[name])
         best = np.full(len(points), np.inf)
         for turn in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
             turned = points.reshape(-1, 20, 20)[:, :: turn[0], :: turn[1]].reshape(points.shape)
@@ -253,9 +252,8 @@ def memory(judged: Judged, training: Rows) -> Iterator[tuple[str, dict[str, Cell
     yield (
         "nearest training template, ratio",
         {
-            name: (*with_error(ratio, (near[name], near["reference"])), len(near[name]))
-            for name in near
-            if name != "reference"
+            name: (*with_error(ratio, (near[name], near[REFERENCE])), len(near[name]))
+            for name in judged.sources
         },
     )
 
@@ -270,8 +268,8 @@ def sheared(judged: Judged, n: int) -> Iterator[tuple[str, dict[str, Cell]]]:
     """Slope of measured against applied shear, less that of real templates of the same galaxies."""
     real = slopes(judged.light[REAL][:n, 1], HALF_LIGHT)
     found = {REAL: (float(np.nanmean(real)), float(np.nanstd(real) / len(real) ** 0.5), len(real))}
-    for name in judged.light:
-        if name in ("reference", REAL):
+    for name in judged.sources:
+        if name == REAL:
             continue
         off = slopes(judged.light[name][:n, 1], HALF_LIGHT)
         off = off - real[: len(off)]
@@ -306,7 +304,7 @@ def report(
     judged: Judged, training: Rows, names: tuple[str, ...], shears: int
 ) -> dict[str, dict[str, Cell]]:
     """Print the table, and hand it over."""
-    sources = [name for name in judged.light if name != "reference"]
+    sources = judged.sources
     counts = {name: len(judged.complete(name)) for name in judged.light}
     print(f"measured of {', '.join(f'{name} {n}' for name, n in counts.items())}")
     print(f"{'':36}{'bar':>9}" + "".join(f"{name:>25}" for name in sources))
